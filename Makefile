@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Bulkhead: the one entry point of the build. Run "make help" for the targets.
+
+# Where everything built goes; O=dir chooses another place, so that several builds can live side by side.
+O ?= build
+# Which hypervisor is under dom0 in images, runs and system tests: bulkhead, or xen (Debian's stock 4.17).
+HYPERVISOR ?= bulkhead
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
+
+all: hypervisor tools
+
+include mk/vars.mk
+include mk/hypervisor.mk
+include mk/tools.mk
+include mk/unit.mk
+include mk/fuzz.mk
+include mk/lint.mk
+include mk/guests.mk
+include mk/images.mk
+include mk/check.mk
+include mk/deps.mk
+
+clean:
+	$(Q)rm -rf $(O)
+
+help:
+	@echo "make hypervisor   $(O)/bulkhead.gz (multiboot2 image) and $(O)/bulkhead.elf (its debug symbols)"
+	@echo "make tools        host tools: the kernel unpacker"
+	@echo "make deps         install the Debian packages that building and testing need (root)"
+	@echo "make run          boot a Debian dom0 in an emulator, serial console on the terminal"
+	@echo "make check        lint, unit, fuzz, guest and system tests; ends in 'N passed, N failed'"
+	@echo "make lint | unit | fuzz-short | guests | system      one part of it"
+	@echo "make fuzz         the fuzz targets for FUZZ_SECONDS each ($(FUZZ_SECONDS))"
+	@echo "make soak         SOAK_BOOTS boots of the Debian dom0 in a row ($(SOAK_BOOTS))"
+	@echo "make oracle       record what the guest tests say on stock Xen in tests/oracle/"
+	@echo "make bench        measure against stock Xen; prints ratios"
+	@echo "make clean        remove $(O)"
+	@echo "variables: O=dir V=1 CC=gcc|clang HYPERVISOR=bulkhead|xen TESTS='name…' (system, guests)"
+
+.PHONY: all clean help

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Test stages; tests/run executes them and counts.
+
+SOAK_BOOTS ?= 20
+RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only %)
+
+check:
+	+$(Q)$(RUN_TESTS) lint unit fuzz guests system
+system:
+	+$(Q)$(RUN_TESTS) system
+guests:
+	+$(Q)$(RUN_TESTS) guests
+.PHONY: check system guests

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The Debian packages that building and testing need: the one list of them.
+
+DEPS := \
+	build-essential git python3 \
+	clang libclang-rt-dev clang-format clang-tidy cppcheck \
+	libcmocka-dev libxen-dev liblzma-dev zlib1g-dev libzstd-dev \
+	qemu-system-x86 ovmf ipxe-qemu qemu-utils \
+	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools dosfstools \
+	busybox-static cpio kmod xz-utils zstd e2fsprogs \
+	mmdebstrap acpica-tools
+
+deps:
+	@missing=$$(for p in $(DEPS); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | \
+		grep -q '^install ok installed' || echo $$p; done); \
+	if [ -z "$$missing" ]; then echo "deps: all packages are installed"; exit 0; fi; \
+	install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; }; \
+	echo "deps: installing" $$missing; \
+	install || { apt-get update -q && install; }
+.PHONY: deps

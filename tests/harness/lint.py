@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The lint stage: formatting, static analysis, and the rules of the tree that a program can check.
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from .report import OUT, make, tail
+
+GENERATED_OK = ("LICENSE",)
+
+
+def output_of(command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    return done.returncode, done.stdout
+
+
+def tracked():
+    code, out = output_of(["git", "-c", "safe.directory=*", "ls-files", "-z"])
+    if code == 0:
+        return [f for f in out.split("\0") if f and os.path.isfile(f)]
+    found = []
+    for top, dirs, files in os.walk("."):
+        dirs[:] = [d for d in dirs if d not in (".git", OUT) and not d.startswith("build")]
+        found += [os.path.relpath(os.path.join(top, f)) for f in files]
+    return sorted(found)
+
+
+def text_of(path):
+    with open(path, encoding="utf-8", errors="surrogateescape") as f:
+        return f.read()
+
+
+def hits(files, pattern, name="{path}:{line}: {text}"):
+    """Every line of the files that matches the pattern."""
+    regex, found = re.compile(pattern), []
+    for path in files:
+        for number, line in enumerate(text_of(path).splitlines(), 1):
+            if regex.search(line):
+                found.append(name.format(path=path, line=number, text=line.strip()[:100]))
+    return "\n".join(found)
+
+
+def c_files(files, *places):
+    return [f for f in files if f.endswith((".c", ".h")) and (not places or f.startswith(places))]
+
+
+def check_format(files):
+    sources = c_files(files)
+    chunks = [sources[i::4] for i in range(4) if sources[i::4]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda c: output_of(["clang-format", "--dry-run", "-Werror"] + c), chunks))
+    return "\n".join(out for code, out in results if code)
+
+
+def check_cppcheck(files):
+    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/") if f.endswith(".c")]
+    if not sources:
+        return ""
+    work = os.path.join(OUT, "lint", "cppcheck")
+    os.makedirs(work, exist_ok=True)
+    code, out = output_of(
+        ["cppcheck", "--quiet", f"-j{os.cpu_count()}", "--std=c11", "--enable=warning,portability",
+         "--inline-suppr", "--error-exitcode=1", f"--cppcheck-build-dir={work}", "--platform=unix64",
+         "--suppressions-list=tests/harness/cppcheck.txt", "-Ihypervisor/include",
+         "-Ihypervisor/arch/x86/include", "-D__x86_64__", "-D__GNUC__=12", "--max-configs=1"] + sources)
+    return out if code else ""
+
+
+def check_make(target):
+    def check(_files):
+        good, out = make(target, keep_going=True)
+        return "" if good else tail(out, 60)
+    return check
+
+
+def check_neutral(files):
+    common = c_files(files, "hypervisor/common/")
+    arch = r"^\s*#\s*(if|ifdef|ifndef|elif)\b.*(x86|X86|arm|ARM|aarch64|amd64|i386|riscv)"
+    return hits(common, arch) or hits(common, r"(?i)\b(svm|vmx)(_\w+)?\b|\b(vmcb|vmcs)")
+
+
+def check_vendor(files):
+    allowed = re.compile(r"/(svm|vmx)/|/vendor\.h$|/(msr|cpuid|cpufeature|hvm_ops|hvm_vendor)[a-z_-]*\.[ch]$")
+    outside = [f for f in c_files(files, "hypervisor/") if not allowed.search(f)]
+    return hits(outside, r"\b(vmcb|vmcs)(_\w+)?\b")
+
+
+def check_paths(files):
+    own = [f for f in files if f not in ("tests/harness/lint.py",)]
+    return hits(own, r"(^|[^\w.])/(work|home/\w+|root|tmp/b)/|/usr/src/\w")
+
+
+def check_spdx(files):
+    wanted = (".c", ".h", ".S", ".py", ".sh", ".mk")
+    return "\n".join(f"{f}: no SPDX line among the first three" for f in files
+                     if f.endswith(wanted) and "SPDX-License-Identifier:" not in
+                     "\n".join(text_of(f).splitlines()[:3]))
+
+
+def check_leftovers(files):
+    own = [f for f in c_files(files) + [f for f in files if f.endswith((".S", ".py", ".mk"))]
+           if f != "tests/harness/lint.py"]
+    return hits(own, r"\b(TODO|FIXME|XXX)\b")
+
+
+def check_length(files):
+    long = [(f, len(text_of(f).splitlines())) for f in c_files(files) + [f for f in files if f.endswith(".S")]]
+    return "\n".join(f"{f}: {n} lines, more than 1100" for f, n in long if n > 1100)
+
+
+CHECKS = [
+    ("clang-format", check_format),
+    ("cppcheck", check_cppcheck),
+    ("clang-tidy", check_make("lint-tidy")),
+    ("headers-alone", check_make("lint-headers")),
+    ("common-is-neutral", check_neutral),
+    ("vendor-words", check_vendor),
+    ("machine-paths", check_paths),
+    ("spdx", check_spdx),
+    ("leftovers", check_leftovers),
+    ("file-length", check_length),
+]
+
+
+def run(stage, _options):
+    files = tracked()
+    for name, check in CHECKS:
+        if not stage.wanted(name):
+            continue
+        problems = check(files)
+        if problems:
+            lines = problems.rstrip().splitlines()
+            more = [f"… {len(lines) - 60} more lines"] if len(lines) > 60 else []
+            stage.fail(name, f"{len(lines)} lines of findings", "\n".join(lines[:60] + more))
+        else:
+            stage.ok(name)
