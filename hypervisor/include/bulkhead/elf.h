@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ELF_MAX_SEGMENTS    32
+#define ELF_MAX_SEGMENTS    16
 #define ELF_MAX_NOTES_BYTES (1024u * 1024)
 
 /* Segment permissions (ELF gABI, p_flags). */
