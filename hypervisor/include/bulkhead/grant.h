@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Grant tables (version 1). */
+#ifndef BULKHEAD_GRANT_H
+#define BULKHEAD_GRANT_H
+
+#include <bulkhead/addr.h>
+
+struct domain;
+
+int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack);
+/* Unmaps all that d has mapped from others; -ERESTART while there is more to do. */
+int grant_domain_release_mappings(struct domain *d);
+void grant_domain_finish(struct domain *d); /* accepts a domain without a table */
+/* Frame idx of the table, growing it up to its limit; for XENMAPSPACE_grant_table and acquire_resource. 0, -EINVAL, -ENOMEM. */
+int grant_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *ret_mfn);
+uint32_t grant_max_frames(const struct domain *d);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * I/O memory management units. Common part: list of units, per-domain state, the driver operations. Drivers are in
+ * drivers/iommu/{vtd,amdvi}. What is not assigned is blocked.
+ */
+#ifndef BULKHEAD_IOMMU_H
+#define BULKHEAD_IOMMU_H
+
+#include <bulkhead/addr.h>
+#include <bulkhead/irq.h>
+#include <bulkhead/pci.h>
+
+struct domain;
+
+#define IOMMU_READ  1U
+#define IOMMU_WRITE 2U
+
+/* Finds the units in ACPI (DMAR or IVRS), sets them up with everything blocked, enables translation and interrupt remapping.
+ * 0; -ENODEV when the machine has none; otherwise the error was logged. After pci_scan(). */
+int iommu_init(void);
+bool iommu_present(void);
+bool iommu_intremap(void);
+
+int iommu_domain_init(struct domain *d); /* d->iommu; needed before iommu_map */
+int iommu_domain_release(
+	struct domain
+		*d); /* all devices must be gone; frees tables; -ERESTART while there is more */
+/* Maps 2^order frames (any order 0, 9, 18; the driver splits what its unit cannot do). No flush. 0, -ENOMEM. */
+int iommu_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, unsigned flags);
+int iommu_unmap(struct domain *d, gfn_t gfn, unsigned order);
+/* Makes changes effective on all units that hold devices of d. count == 0: everything. Waits for completion. */
+void iommu_flush(struct domain *d, gfn_t gfn, uint64_t count);
+
+/* Moves a device to d (NULL: blocked). Reserved regions (RMRR, unity maps) of the device are mapped for d. */
+int iommu_assign(struct pci_dev *dev, struct domain *d);
+
+/* Sizes of leaf entries that every unit supports, as a mask of 1 << order. */
+uint64_t iommu_superpages(void);
+/* True if the page belongs to registers of a unit: never mapped to anybody. */
+bool iommu_owns(uint64_t paddr);
+/* Reserved memory regions for dom0's p2m: calls fn for each. */
+void iommu_for_each_reserved(void (*fn)(uint64_t base, uint64_t end, void *arg), void *arg);
+
+/*
+ * Interrupt remapping. Fills ret_msg with what the device has to be given, so that it raises irq. With no remapping it is
+ * arch_msi_compose(). Called again after irq moved: updates in place. 0, -ENOSPC.
+ */
+int iommu_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
+/* The same for I/O APIC pins: gives the redirection entry to write. */
+int iommu_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level, bool active_low,
+		     uint64_t *ret_rte);
+void iommu_irq_free(struct pci_dev *dev,
+		    struct irq *irq); /* dev NULL: I/O APIC; accepts an unmapped irq */
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest-physical to machine map of a domain: contract with the architecture, which keeps it in the format that
+ * the second-stage translation of the CPU reads. The IOMMU mappings of the domain (if it has any) follow each change.
+ */
+#ifndef BULKHEAD_P2M_H
+#define BULKHEAD_P2M_H
+
+#include <bulkhead/addr.h>
+
+struct domain;
+
+enum p2m_type {
+	P2M_NONE,   /* nothing there: accesses go to MMIO handlers, else read ones */
+	P2M_RAM,    /* RAM of the domain */
+	P2M_RAM_RO, /* RAM that the guest may only read; writes are dropped */
+	P2M_MMIO, /* a device's memory, mapped directly, uncached unless the guest's PAT says otherwise */
+	P2M_GRANT_RW, /* page of another domain, by grant */
+	P2M_GRANT_RO,
+	P2M_FOREIGN, /* page of another domain, mapped by a privileged one */
+	P2M_SPECIAL, /* PAGE_SPECIAL frame of the domain: shared_info, grant table */
+};
+
+static inline bool p2m_type_is_ram(enum p2m_type t)
+{
+	return t == P2M_RAM || t == P2M_RAM_RO;
+}
+static inline bool p2m_type_is_mappable(enum p2m_type t)
+{
+	return t != P2M_NONE && t != P2M_MMIO;
+}
+
+int p2m_init(struct domain *d);
+int p2m_release(struct domain *d); /* frees all tables; -ERESTART while there is more to do */
+
+/*
+ * Sets 2^order frames (0, 9 or 18; gfn and mfn aligned to it, else -EINVAL) to one type. Page references are the caller's
+ * business. -ENOMEM: the pool of the domain is used up. The old translation is gone from all TLBs (CPU and IOMMU) on
+ * return, unless inside p2m_batch_begin/end.
+ */
+int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type);
+/* Any range, split into the largest possible pieces. */
+int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p2m_type type);
+int p2m_clear(struct domain *d, gfn_t gfn, unsigned order);
+/* Translations changed within a batch are flushed once, at its end. The p2m lock is taken by each call itself. */
+void p2m_batch_begin(struct domain *d);
+void p2m_batch_end(struct domain *d);
+
+/* Translation without a reference: only safe for domains whose p2m cannot change meanwhile (or under domain lock). */
+mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type);
+/*
+ * Takes a page reference (of the frame's owner) on what gfn maps to: RAM, special, grant or foreign. The invalid frame
+ * if there is none or, with `write`, if it may not be written. Undo with page_put().
+ */
+mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_type);
+
+/* Highest gfn that was ever mapped. */
+gfn_t p2m_max_gfn(const struct domain *d);
+/* Pool of table pages, in pages. -ENOMEM, -EBUSY (in use), -ERESTART (call again). */
+int p2m_pool_set(struct domain *d, uint64_t pages);
+uint64_t p2m_pool_get(const struct domain *d);
+
+#endif

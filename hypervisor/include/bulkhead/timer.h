@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One-shot timers: a heap per CPU, driven by that CPU's hardware timer. */
+#ifndef BULKHEAD_TIMER_H
+#define BULKHEAD_TIMER_H
+
+#include <bulkhead/spinlock.h>
+#include <bulkhead/time.h>
+
+struct timer {
+	uint64_t deadline; /* system time, ns */
+	void (*fn)(void *data);
+	void *data;
+	unsigned cpu;  /* where it runs; changed by timer_migrate() */
+	uint32_t slot; /* index in that CPU's heap + 1; 0: not armed */
+	bool running;
+};
+
+/* Sets up the queue of a CPU; called on the boot CPU for each CPU before that starts. 0 or -ENOMEM. */
+int timer_cpu_init(unsigned cpu);
+/*
+ * fn runs on CPU `cpu` from the main loop (softirq), interrupts on, no lock held, and may arm the timer again.
+ * A timer takes no memory beyond the struct: the heap grows when timers are initialised (timer_init may fail with
+ * -ENOMEM), so that arming never fails.
+ */
+int timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned cpu);
+void timer_finish(
+	struct
+	timer *t); /* stops it, waits until fn has returned (not from fn itself), gives its slot back */
+void timer_set(struct timer *t, uint64_t deadline); /* in the past: fires at once */
+void timer_stop(struct timer *t); /* not armed any more; fn may still be running */
+void timer_migrate(struct timer *t, unsigned cpu);
+bool timer_is_set(const struct timer *t);
+/* Called by the architecture in its timer interrupt: raises SOFTIRQ_TIMER. */
+void timer_interrupt(void);
+
+/* Contract with the architecture: program this CPU's timer for the absolute time, or TIME_NEVER. */
+void arch_timer_program(uint64_t deadline);
+
+#endif
