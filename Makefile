@@ -14,6 +14,8 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 
 all: hypervisor tools
 
+# Settings of this machine only, if any.
+-include local.mk
 include mk/vars.mk
 include mk/hypervisor.mk
 include mk/tools.mk

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Counting and printing of results; building through make.
+import fnmatch
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ class Stage:
 
     def wanted(self, name):
         only = self.report.only
-        return not only or any(word in name for word in only)
+        return not only or any(fnmatch.fnmatch(name, word) for word in only)
 
     def ok(self, name, note="", count=1):
         self.report.passed += count

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A cache of built files under build/images, named by a hash of everything they are made from.
+import fcntl
+import hashlib
+import os
+import subprocess
+import time
+
+OUT = os.environ.get("O", "build")
+PLACE = os.path.join(OUT, "images")
+# Built files that nothing asked for during this long are removed.
+KEEP_SECONDS = 3 * 24 * 3600
+
+
+def digest(*inputs):
+    """Hash of inputs: bytes and strings as they are, os.PathLike by content."""
+    total = hashlib.sha256()
+    for item in inputs:
+        if isinstance(item, os.PathLike):
+            with open(item, "rb") as f:
+                part = hashlib.file_digest(f, "sha256").digest()
+        else:
+            part = hashlib.sha256(item if isinstance(item, bytes) else str(item).encode()).digest()
+        total.update(part)
+    return total.hexdigest()[:20]
+
+
+def own_text(*modules):
+    """The source of the builders: an image is rebuilt when its recipe changes."""
+    text = []
+    for module in modules:
+        with open(module, encoding="utf-8") as f:
+            text.append(f.read())
+    return "\n".join(text)
+
+
+def cached(kind, suffix, key, build):
+    """Path of the file of this kind and key; build(path) makes it when it is not there."""
+    os.makedirs(PLACE, exist_ok=True)
+    path = os.path.join(PLACE, f"{kind}-{key}{suffix}")
+    with open(os.path.join(PLACE, f".{kind}.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(path):
+            os.utime(path)
+        else:
+            partial = os.path.join(PLACE, f".partial-{kind}-{key}{suffix}")
+            run(["rm", "-rf", partial])
+            build(partial)
+            os.rename(partial, path)
+            os.utime(path)
+            forget_old(kind)
+    return path
+
+
+def forget_old(kind):
+    for name in os.listdir(PLACE):
+        path = os.path.join(PLACE, name)
+        if name.startswith(kind + "-") and time.time() - os.lstat(path).st_mtime > KEEP_SECONDS:
+            run(["rm", "-rf", path])
+
+
+def run(command, **kwargs):
+    """Runs a command; its output appears only when it fails."""
+    done = subprocess.run(command, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False, **kwargs)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit code {done.returncode}\n"
+                           + done.stdout.decode(errors="replace")[-4000:])
+    return done.stdout
