@@ -45,28 +45,31 @@ extern const struct cmdline_param cmdline_params_start[], cmdline_params_end[];
 	 __attribute__((used, section(".init.params"), aligned(8)))
 
 /* _Generic refuses variables of another type. */
-#define CMDLINE_BOOL(name_, variable)         \
- CMDLINE_ENTRY(variable) = {                  \
-	 .name = (name_),                     \
-	 .type = CMDLINE_TYPE_BOOL,           \
-	 .size = sizeof(variable),            \
-	 .var = _Generic(&(variable), _Bool * \
-			 : &(variable)),      \
+#define CMDLINE_IF_BOOL(v) _Generic((v), _Bool : &(v))
+#define CMDLINE_IF_SIZE(v) _Generic((v), uint64_t : &(v))
+#define CMDLINE_IF_UINT(v) \
+ _Generic((v), uint8_t : &(v), uint16_t : &(v), uint32_t : &(v), uint64_t : &(v))
+
+#define CMDLINE_BOOL(name_, variable)      \
+ CMDLINE_ENTRY(variable) = {               \
+	 .name = (name_),                  \
+	 .type = CMDLINE_TYPE_BOOL,        \
+	 .size = sizeof(variable),         \
+	 .var = CMDLINE_IF_BOOL(variable), \
  }
-#define CMDLINE_UINT(name_, variable) \
- CMDLINE_ENTRY(variable) = {          \
-	 .name = (name_),             \
-	 .type = CMDLINE_TYPE_UINT,   \
-	 .size = sizeof(variable),    \
-	 .var = &(variable),          \
+#define CMDLINE_UINT(name_, variable)      \
+ CMDLINE_ENTRY(variable) = {               \
+	 .name = (name_),                  \
+	 .type = CMDLINE_TYPE_UINT,        \
+	 .size = sizeof(variable),         \
+	 .var = CMDLINE_IF_UINT(variable), \
  }
-#define CMDLINE_SIZE(name_, variable)            \
- CMDLINE_ENTRY(variable) = {                     \
-	 .name = (name_),                        \
-	 .type = CMDLINE_TYPE_SIZE,              \
-	 .size = sizeof(variable),               \
-	 .var = _Generic(&(variable), uint64_t * \
-			 : &(variable)),         \
+#define CMDLINE_SIZE(name_, variable)      \
+ CMDLINE_ENTRY(variable) = {               \
+	 .name = (name_),                  \
+	 .type = CMDLINE_TYPE_SIZE,        \
+	 .size = sizeof(variable),         \
+	 .var = CMDLINE_IF_SIZE(variable), \
  }
 #define CMDLINE_STRING(name_, array)  \
  CMDLINE_ENTRY(array) = {             \
