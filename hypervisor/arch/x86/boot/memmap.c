@@ -48,11 +48,13 @@ int memmap_add(struct memmap *map, uint64_t start, uint64_t size, uint32_t type)
 {
 	uint64_t end;
 
-	if (size == 0 || start >= MEMMAP_PADDR_LIMIT)
+	if (size == 0)
 		return 0;
 	/* An end of exactly 2^64 is legal; size - 1 keeps it representable. */
 	if (start + (size - 1) < start)
 		return -EINVAL;
+	if (start >= MEMMAP_PADDR_LIMIT)
+		return 0;
 	end = size > MEMMAP_PADDR_LIMIT - start ? MEMMAP_PADDR_LIMIT : start + size;
 	if (type < MEMMAP_RAM || type > MEMMAP_PMEM)
 		type = MEMMAP_RESERVED;
