@@ -11,6 +11,7 @@
 struct vlapic;
 struct vioapic;
 struct vpci;
+struct legacy_ports;
 struct vcpu_platform;
 struct domain;
 struct vcpu;
@@ -38,9 +39,15 @@ struct p2m {
 };
 
 /* Tables of emulated I/O: see arch/hvm_io.h. */
+struct hvm_io_region;
+struct hvm_io_table {
+	struct hvm_io_region **regions; /* sorted by base, disjoint; heap */
+	unsigned count, capacity;
+};
 struct hvm_io_tables {
 	spinlock_t lock;
-	struct list mmio, ports;
+	struct hvm_io_table mmio, ports;
+	uint8_t *port_allowed; /* 2 pages, heap: 1 = the domain may use the real port */
 };
 
 struct arch_domain {
@@ -48,8 +55,10 @@ struct arch_domain {
 	struct hvm_io_tables io;
 	struct vioapic *vioapic;
 	struct vpci *vpci;
-	uint8_t *io_bitmap;  /* 3 pages: 1 = intercept; contiguous, heap */
-	uint8_t *msr_bitmap; /* 2 pages, heap */
+	struct legacy_ports *legacy; /* see arch/legacy.h */
+	uint32_t apic_turn;	     /* vCPU that arbitration of lowest priority asks first */
+	uint8_t *io_bitmap;	     /* 3 pages: 1 = intercept; contiguous, heap */
+	uint8_t *msr_bitmap;	     /* 2 pages, heap */
 	struct cpu_policy *policy;
 	uint64_t tsc_offset;
 	uint32_t emulation_flags;
@@ -89,7 +98,7 @@ struct arch_vcpu {
 	void *deferred_data;
 	struct vcpu_walk_cache {
 		uint64_t va_page;
-		uint64_t mfn; /* INVALID_FRAME: empty */
+		uint64_t gfn; /* INVALID_FRAME: empty */
 		bool writable;
 	} walk;
 };

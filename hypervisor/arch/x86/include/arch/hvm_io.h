@@ -3,10 +3,12 @@
 #ifndef ARCH_HVM_IO_H
 #define ARCH_HVM_IO_H
 
-#include <bulkhead/list.h>
+#include <bulkhead/compiler.h>
 
 struct domain;
 struct vcpu;
+
+#define HVM_PORTS 0x10000U
 
 /*
  * Handlers get the offset within the region and a size of 1, 2, 4 or 8 (ports: 1, 2, 4); accesses do not cross the end of
@@ -20,22 +22,45 @@ struct hvm_io_ops {
 };
 
 struct hvm_io_region {
-	struct list link;
 	uint64_t base, size; /* guest-physical address or port */
 	const struct hvm_io_ops *ops;
 	void *opaque;
+	/*
+	 * Not 0: only an access of just this size at just the base belongs to the region, every other one goes past it as
+	 * if it were not there. CF8 is such a register: a doubleword access is the PCI address, a byte access to CF9 is
+	 * the reset control (PCI 3.0, 3.2.2.3.2).
+	 */
+	unsigned exact_size;
+	uint32_t users; /* handlers at work now; hvm_io.c's */
 };
 
-/* Regions of one kind do not overlap (-EEXIST). The region stays the caller's memory. Port regions set the domain's I/O
- * permission bitmap to intercept. MMIO regions are to be unmapped (P2M_NONE) in the p2m. */
+/* Tables of a new domain, all ports intercepted and denied. 0 or -ENOMEM. Finish accepts what init never saw. */
+int hvm_io_init(struct domain *d);
+void hvm_io_finish(struct domain *d);
+
+/*
+ * Regions of one kind do not overlap (-EEXIST); -EINVAL (empty, or beyond the end of the space), -ENOMEM. The region stays
+ * the caller's memory. Port regions are intercepted in the domain's I/O permission bitmap, whatever hvm_port_allow() says;
+ * after hvm_port_unregister() that is in force again. MMIO regions are to be unmapped (P2M_NONE) in the p2m.
+ */
 int hvm_mmio_register(struct domain *d, struct hvm_io_region *r);
 void hvm_mmio_unregister(struct domain *d, struct hvm_io_region *r);
 int hvm_port_register(struct domain *d, struct hvm_io_region *r);
 void hvm_port_unregister(struct domain *d, struct hvm_io_region *r);
+/*
+ * An unregistered region gets no new accesses, but a handler may still be at work on another CPU. This waits for its end:
+ * before the region or what its handlers use is freed. Not from a handler of the region, nor with a lock that it takes.
+ */
+void hvm_io_region_wait(const struct hvm_io_region *r);
 /* Direct access to ports first … last of the machine: allow or deny (denied: reads give ones, writes nothing). */
 void hvm_port_allow(struct domain *d, unsigned first, unsigned last, bool allow);
+bool hvm_port_is_allowed(struct domain *d, unsigned port);
 
-/* Called by the exit handlers. Nobody home: reads of ones, writes dropped. 0 or -EAGAIN. */
+/*
+ * Called by the exit handlers. Nobody home: reads of ones, writes dropped. Any size up to 8 (ports: 4); what crosses the border
+ * of a region is split. Port accesses that trapped although they are allowed are made on the real ports. 0 or -EAGAIN: then
+ * *value is untouched, and the pieces that were done before are done again with the instruction.
+ */
 int hvm_mmio_access(struct vcpu *v, uint64_t gpa, unsigned size, bool write, uint64_t *value);
 int hvm_port_access(struct vcpu *v, unsigned port, unsigned size, bool write, uint64_t *value);
 

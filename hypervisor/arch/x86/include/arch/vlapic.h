@@ -11,9 +11,14 @@ struct vcpu;
 /* v->arch.vlapic; APIC id is 2 * vcpu id, as the ABI has it. 0 or -ENOMEM. */
 int vlapic_init(struct vcpu *v);
 void vlapic_finish(struct vcpu *v);
-void vlapic_reset(
-	struct
-	vcpu *v); /* power-on state (enabled in APIC_BASE, software-disabled, BSP bit for vCPU 0) */
+/*
+ * Power-on state (enabled in APIC_BASE, software-disabled, BSP bit for vCPU 0), and the state after an INIT: the same but for
+ * APIC_BASE, which stays (SDM 11.4.7.3). The vCPU does not run, or is the current one.
+ */
+void vlapic_reset(struct vcpu *v);
+void vlapic_init_reset(struct vcpu *v);
+/* The vCPU will run on another CPU: takes its timer along. */
+void vlapic_migrate(struct vcpu *v);
 
 /* APIC_BASE (0x1b), x2APIC registers 0x800–0x83f. 0, or -EINVAL: the caller injects #GP. */
 int vlapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *ret_value);
@@ -24,10 +29,13 @@ bool vlapic_covers(struct vcpu *v, uint64_t gpa);
 int vlapic_mmio_read(struct vcpu *v, uint32_t offset, unsigned size, uint64_t *ret_value);
 int vlapic_mmio_write(struct vcpu *v, uint32_t offset, unsigned size, uint64_t value);
 
-/* Sets IRR (edge, or level with TMR) and kicks v. Any context. */
+/*
+ * Sets IRR (edge, or level with TMR) and kicks v, also while the APIC is disabled: then the interrupt waits until it is
+ * enabled. For the hypervisor's own interrupts (event channel upcall). Any context.
+ */
 void vlapic_set_irq(struct vcpu *v, uint8_t vector, bool level);
 /* A message as an MSI or an I/O APIC sends it (SDM 11.11). Any context. lowest priority: arbitrated. Unknown destinations and
- * reserved modes do nothing. */
+ * reserved modes do nothing. Returns how many vCPUs accepted it. */
 struct vapic_message {
 	uint32_t dest; /* 8 bits of xAPIC, or 15 bits with the extended destination id */
 	bool logical;  /* destination mode */
@@ -35,11 +43,11 @@ struct vapic_message {
 	uint8_t vector;
 	bool level;
 };
-void vapic_deliver(struct domain *d, const struct vapic_message *m);
+unsigned vapic_deliver(struct domain *d, const struct vapic_message *m);
 
 /* Highest vector that may be delivered now with respect to the processor priority, or -1. Only on the vCPU's CPU. */
 int vlapic_deliverable(struct vcpu *v);
-/* Highest vector pending in IRR whatever the priority, or -1. */
+/* Highest vector pending in IRR whatever the priority, or -1; also -1 while the APIC is disabled. */
 int vlapic_highest_irr(struct vcpu *v);
 /* The CPU took it: IRR to ISR (level: stays until EOI). */
 void vlapic_accept(struct vcpu *v, uint8_t vector);
