@@ -15,8 +15,12 @@ struct domain;
 #define IOMMU_READ  1U
 #define IOMMU_WRITE 2U
 
-/* Finds the units in ACPI (DMAR or IVRS), sets them up with everything blocked, enables translation and interrupt remapping.
- * 0; -ENODEV when the machine has none; otherwise the error was logged. After pci_scan(). */
+/*
+ * Finds the units in ACPI (DMAR or IVRS), sets them up with everything blocked, enables translation and interrupt remapping.
+ * Command line: iommu=[verbose][,debug][,no-intremap].
+ * 0; -ENODEV when the machine has none; otherwise the error was logged. After pci_scan() and the local APIC's set-up (its mode
+ * decides how interrupts are addressed), before I/O APIC pins are bound.
+ */
 int iommu_init(void);
 bool iommu_present(void);
 bool iommu_intremap(void);
@@ -25,28 +29,45 @@ int iommu_domain_init(struct domain *d); /* d->iommu; needed before iommu_map */
 int iommu_domain_release(
 	struct domain
 		*d); /* all devices must be gone; frees tables; -ERESTART while there is more */
-/* Maps 2^order frames (any order 0, 9, 18; the driver splits what its unit cannot do). No flush. 0, -ENOMEM. */
+/*
+ * Maps 2^order frames (any order 0, 9, 18; the driver splits what its unit cannot do). No flush. 0; -ENOMEM (a part may be
+ * mapped); -EPERM if a frame is the hypervisor's (heap, free, registers of a unit, protected range).
+ */
 int iommu_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, unsigned flags);
 int iommu_unmap(struct domain *d, gfn_t gfn, unsigned order);
 /* Makes changes effective on all units that hold devices of d. count == 0: everything. Waits for completion. */
 void iommu_flush(struct domain *d, gfn_t gfn, uint64_t count);
+/* True while a change was not flushed: frames that were unmapped may not be reused. For assertions. */
+bool iommu_is_dirty(struct domain *d);
+/* What a device of d would reach at gfn: false if nothing. */
+bool iommu_lookup(struct domain *d, gfn_t gfn, mfn_t *ret_mfn, unsigned *ret_order,
+		  unsigned *ret_flags);
 
-/* Moves a device to d (NULL: blocked). Reserved regions (RMRR, unity maps) of the device are mapped for d. */
+/*
+ * Moves a device to d (NULL: blocked) and sets dev->owner. Reserved regions (RMRR, unity maps) of the device are mapped for d.
+ * 0; -ENODEV (no unit translates its requests); -EPERM (hidden); -EBUSY (it shares its requester id with a device of another
+ * domain, or a reserved region collides with a mapping of d); -ENOMEM; -EIO (the unit did not answer). On failure it is blocked.
+ */
 int iommu_assign(struct pci_dev *dev, struct domain *d);
 
 /* Sizes of leaf entries that every unit supports, as a mask of 1 << order. */
 uint64_t iommu_superpages(void);
-/* True if the page belongs to registers of a unit: never mapped to anybody. */
+/* True if the page belongs to registers of a unit or to a protected range: never mapped to anybody. */
 bool iommu_owns(uint64_t paddr);
+/* [base, end) is never mapped for a device: what is the hypervisor's without being its heap (its image). 0 or -ENOMEM. */
+int iommu_protect(uint64_t base, uint64_t end);
 /* Reserved memory regions for dom0's p2m: calls fn for each. */
 void iommu_for_each_reserved(void (*fn)(uint64_t base, uint64_t end, void *arg), void *arg);
 
 /*
  * Interrupt remapping. Fills ret_msg with what the device has to be given, so that it raises irq. With no remapping it is
- * arch_msi_compose(). Called again after irq moved: updates in place. 0, -ENOSPC.
+ * arch_msi_compose(). Called again after irq moved: updates in place. 0, -ENOSPC, -ENODEV, -EIO.
  */
 int iommu_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
-/* The same for I/O APIC pins: gives the redirection entry to write. */
+/*
+ * The same for I/O APIC pins: gives the redirection entry to write (not masked: the caller adds that). With AMD-Vi bits 7:0 of the entry need not be irq's vector: after a
+ * level-triggered interrupt the entry's EOI is to be written to the I/O APIC's EOI register with these bits.
+ */
 int iommu_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level, bool active_low,
 		     uint64_t *ret_rte);
 void iommu_irq_free(struct pci_dev *dev,

@@ -102,6 +102,7 @@ struct pci_dev {
 	uint8_t subordinate_bus;
 	uint8_t pcie_type;	/* PCIE_TYPE_*; only if cap_pcie */
 	struct pci_dev *bridge; /* above it; NULL on a root bus */
+	struct pci_dev *physfn; /* of a virtual function, set by who adds it; else NULL */
 	sbdf_t dma_alias;	/* requester id that the IOMMU sees (bridge for conventional PCI) */
 	uint16_t cap_msi, cap_msix, cap_pcie; /* offsets, 0 if absent */
 	struct vpci_dev *vpci;		      /* emulation state, owned by arch/x86 vPCI */
