@@ -136,12 +136,6 @@ static void bits_put(uint8_t *map, unsigned first, unsigned last, bool value)
 		bit_put(map, first++, value);
 }
 
-/* An access is intercepted if the bit of any byte of it is set, so that the first byte is enough for an exact access. */
-static uint64_t intercepted_ports(const struct hvm_io_region *r)
-{
-	return r->exact_size ? 1 : r->size;
-}
-
 /* Brings the bits of ports first … last in line with permissions and regions. Called with the lock. */
 static void intercepts_update(struct domain *d, unsigned first, unsigned last)
 {
@@ -158,9 +152,9 @@ static void intercepts_update(struct domain *d, unsigned first, unsigned last)
 	}
 	i = regions_up_to(t, first);
 	for (i = i > 0 ? i - 1 : 0; i < t->count && t->regions[i]->base <= last; i++) {
-		uint64_t end = t->regions[i]->base + intercepted_ports(t->regions[i]);
+		const struct hvm_io_region *r = t->regions[i];
 
-		bits_put(d->arch.io_bitmap, (unsigned)t->regions[i]->base, (unsigned)(end - 1),
+		bits_put(d->arch.io_bitmap, (unsigned)r->base, (unsigned)(r->base + r->size - 1),
 			 true);
 	}
 }
@@ -224,23 +218,15 @@ static struct hvm_io_region *region_for(const struct hvm_io_table *t, uint64_t a
 {
 	unsigned i = regions_up_to(t, addr);
 
-	*ret_clear = true;
+	*ret_clear = false;
 	if (i > 0) {
 		struct hvm_io_region *r = t->regions[i - 1];
 		uint64_t offset = addr - r->base;
 
-		if (r->exact_size) {
-			if (offset == 0 && size == r->exact_size)
-				return r;
-		} else if (offset < r->size) {
-			*ret_clear = false;
+		if (offset < r->size)
 			return size <= r->size - offset ? r : NULL;
-		}
 	}
-	for (; i < t->count && t->regions[i]->base - addr < size; i++) {
-		if (!t->regions[i]->exact_size)
-			*ret_clear = false;
-	}
+	*ret_clear = i == t->count || t->regions[i]->base - addr >= size;
 	return NULL;
 }
 

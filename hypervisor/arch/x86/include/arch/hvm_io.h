@@ -25,12 +25,6 @@ struct hvm_io_region {
 	uint64_t base, size; /* guest-physical address or port */
 	const struct hvm_io_ops *ops;
 	void *opaque;
-	/*
-	 * Not 0: only an access of just this size at just the base belongs to the region, every other one goes past it as
-	 * if it were not there. CF8 is such a register: a doubleword access is the PCI address, a byte access to CF9 is
-	 * the reset control (PCI 3.0, 3.2.2.3.2).
-	 */
-	unsigned exact_size;
 	uint32_t users; /* handlers at work now; hvm_io.c's */
 };
 
