@@ -305,14 +305,14 @@ enum insn_access {
 	INSN_ACCESS_FETCH, /* instruction bytes */
 };
 
-/* One access. linear + size does not wrap, is canonical throughout, and below 4 GiB outside 64-bit mode; the
- * access may cross pages. */
+/* One access. Its bytes are canonical throughout, below 4 GiB outside 64-bit mode, and do not wrap at the end of
+ * the address space; they may cross pages. */
 struct insn_mem {
 	uint64_t linear;
 	uint8_t size;
 	uint8_t seg;	/* enum insn_seg */
 	uint8_t access; /* enum insn_access */
-	bool locked;
+	bool locked;	/* of an instruction that locks the bus */
 };
 
 /* Some iterations of a REP INS, OUTS, MOVS or STOS at once. */
