@@ -26,8 +26,8 @@ bool event_vcpu_pending(const struct vcpu *v)
 
 /*
  * SCHEDOP_poll marks the vCPU as polling and then looks at its ports; we made the port pending and then look at the
- * marks. One of the two sees the other. A poll may name several ports, so that any event of the domain ends it; the
- * guest looks for itself.
+ * marks. One of the two sees the other. Of a poll for several ports the names are not kept (poll_port is 0): any event
+ * ends it, and the guest looks for itself.
  */
 void event_wake_pollers(struct domain *d, uint32_t port)
 {

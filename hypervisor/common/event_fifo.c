@@ -306,32 +306,22 @@ static void fifo_replay(struct domain *d, uint32_t first)
 		event_fifo_retry(d, port, event_port(d, port));
 }
 
-static int fifo_map_control(struct domain *d, struct vcpu *v, gfn_t gfn, uint32_t offset)
+/* The event lock is held; `fifo` is taken over if it is the first control block, then the ABI is switched. */
+static int fifo_set_control(struct domain *d, struct vcpu *v, struct gmap *map, uint32_t offset,
+			    struct event_fifo **fifo)
 {
 	struct evtchn_domain *e = d->events;
-	struct event_fifo *fifo = NULL;
 	uint32_t old_ports;
-	struct gmap *map;
-	int rc;
 
 	if (d->dying != DOMAIN_ALIVE || v->events->control)
 		return -EINVAL;
-	if (!e->fifo) {
-		fifo = heap_alloc(sizeof(*fifo));
-		if (!fifo)
-			return -ENOMEM;
-	}
-	rc = gmap_create(d, gfn, GMAP_FIFO_CONTROL, &map);
-	if (rc) {
-		heap_free(fifo);
-		return rc;
-	}
 	v->events->map = map;
 	__atomic_store_n(&v->events->control, (void *)((char *)map->ptr + offset),
 			 __ATOMIC_SEQ_CST);
-	if (fifo) {
+	if (!e->fifo) {
 		old_ports = event_abi_2l.max_ports(d);
-		e->fifo = fifo;
+		e->fifo = *fifo;
+		*fifo = NULL;
 		__atomic_store_n(&e->abi, &event_abi_fifo, __ATOMIC_SEQ_CST);
 		fifo_migrate(d, old_ports);
 	}
@@ -342,25 +332,36 @@ static int fifo_map_control(struct domain *d, struct vcpu *v, gfn_t gfn, uint32_
 int event_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
 {
 	struct vcpu *v = event_vcpu_by_id(d, op->vcpu);
+	struct event_fifo *fifo;
+	struct gmap *map;
 	int rc;
 
 	if (!v)
 		return -ENOENT;
 	if (op->offset > PAGE_SIZE - sizeof(evtchn_fifo_control_block_t) || op->offset % 8)
 		return -EINVAL;
-	spin_lock(&d->events->lock);
-	rc = fifo_map_control(d, v, gfn_from(op->control_gfn), op->offset);
-	spin_unlock(&d->events->lock);
+	fifo = heap_alloc(sizeof(*fifo));
+	if (!fifo)
+		return -ENOMEM;
+	rc = gmap_create(d, gfn_from(op->control_gfn), GMAP_FIFO_CONTROL, &map);
+	if (!rc) {
+		spin_lock(&d->events->lock);
+		rc = fifo_set_control(d, v, map, op->offset, &fifo);
+		spin_unlock(&d->events->lock);
+		if (rc)
+			gmap_destroy(map);
+	}
+	heap_free(fifo);
 	if (!rc)
 		op->link_bits = EVTCHN_FIFO_LINK_BITS;
 	return rc;
 }
 
-static int fifo_add_page(struct domain *d, gfn_t gfn)
+/* The event lock is held. */
+static int fifo_add_page(struct domain *d, struct gmap *map)
 {
 	struct event_fifo *fifo = d->events->fifo;
 	uint32_t first;
-	int rc;
 
 	if (!fifo)
 		return -EOPNOTSUPP;
@@ -369,9 +370,7 @@ static int fifo_add_page(struct domain *d, gfn_t gfn)
 	first = fifo->words;
 	if (first >= EVTCHN_FIFO_NR_CHANNELS)
 		return -ENOSPC;
-	rc = gmap_create(d, gfn, GMAP_FIFO_ARRAY, &fifo->pages[first / WORDS_PER_PAGE]);
-	if (rc)
-		return rc;
+	fifo->pages[first / WORDS_PER_PAGE] = map;
 	__atomic_store_n(&fifo->words, first + WORDS_PER_PAGE, __ATOMIC_SEQ_CST);
 	fifo_replay(d, first);
 	return 0;
@@ -379,11 +378,20 @@ static int fifo_add_page(struct domain *d, gfn_t gfn)
 
 int event_fifo_expand_array(struct domain *d, uint64_t gfn)
 {
+	struct gmap *map;
 	int rc;
 
+	/* Before the page is looked at, as ABI users probe for it; looked at again below. */
+	if (!READ_ONCE(d->events->fifo))
+		return -EOPNOTSUPP;
+	rc = gmap_create(d, gfn_from(gfn), GMAP_FIFO_ARRAY, &map);
+	if (rc)
+		return rc;
 	spin_lock(&d->events->lock);
-	rc = fifo_add_page(d, gfn_from(gfn));
+	rc = fifo_add_page(d, map);
 	spin_unlock(&d->events->lock);
+	if (rc)
+		gmap_destroy(map);
 	return rc;
 }
 

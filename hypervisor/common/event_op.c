@@ -3,6 +3,7 @@
 #include <bulkhead/errno.h>
 #include <bulkhead/guest_access.h>
 #include <bulkhead/hypercall.h>
+#include <bulkhead/permission.h>
 
 #include "event_internal.h"
 
@@ -17,11 +18,6 @@ _Static_assert(sizeof(struct evtchn_bind_interdomain) == 12, "ABI");
 _Static_assert(sizeof(struct evtchn_status) == 24, "ABI");
 _Static_assert(sizeof(struct evtchn_init_control) == 24, "ABI");
 _Static_assert(sizeof(struct evtchn_expand_array) == 8, "ABI");
-
-static bool may_target(const struct domain *caller, const struct domain *d)
-{
-	return caller == d || may_model(caller, d);
-}
 
 static int op_alloc_unbound(struct domain *caller, void *arg)
 {

@@ -58,6 +58,8 @@ struct domain {
 	struct page_list pages;	   /* PAGE_DOMAIN frames */
 	struct page_list specials; /* PAGE_SPECIAL frames */
 	uint64_t tot_pages, max_pages, outstanding_pages, foreign_maps;
+	struct memory_domain *memory;  /* memory_map.c's; NULL until needed */
+	uint64_t physmap_release_next; /* progress of physmap_domain_release(), a gfn */
 	struct list gmaps; /* long-lived mappings, gmap.c's lock */
 	struct gmap *shared_info_map;
 	shared_info_t *shared_info; /* mapped */

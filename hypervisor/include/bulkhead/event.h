@@ -22,6 +22,8 @@ void event_send_vcpu_virq(struct vcpu *v, unsigned virq);
 void event_send_virq(struct domain *d, unsigned virq);
 /* The same to the hardware domain (VIRQ_DOM_EXC, VIRQ_CON_RING, …); harmless before it exists. */
 void event_send_hwdom_virq(unsigned virq);
+/* As EVTCHNOP_send of d. 0 or -EINVAL. */
+int event_send(struct domain *d, uint32_t port);
 /* d takes this global VIRQ in place of the hardware domain (XEN_DOMCTL_set_virq_handler). 0 or -EINVAL. */
 int event_set_virq_handler(struct domain *d, unsigned virq);
 /* A vCPU got a (new) vcpu_info: replay what is pending. */

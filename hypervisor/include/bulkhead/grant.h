@@ -13,6 +13,8 @@ int grant_domain_release_mappings(struct domain *d);
 void grant_domain_finish(struct domain *d); /* accepts a domain without a table */
 /* Frame idx of the table, growing it up to its limit; for XENMAPSPACE_grant_table and acquire_resource. 0, -EINVAL, -ENOMEM. */
 int grant_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *ret_mfn);
+/* Where in d that frame is mapped (for physmap_set_special); only after grant_table_frame() gave it. */
+gfn_t *grant_frame_home(struct domain *d, uint32_t idx);
 uint32_t grant_max_frames(const struct domain *d);
 
 #endif

@@ -49,6 +49,11 @@ void p2m_batch_end(struct domain *d);
 /* Translation without a reference: only safe for domains whose p2m cannot change meanwhile (or under domain lock). */
 mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type);
 /*
+ * The same, and *ret_order tells of how many frames (2^order, aligned) gfn's surroundings are one entry of that type, or
+ * one hole (P2M_NONE): so that sparse maps can be walked. A smaller order than the true one is allowed.
+ */
+mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, unsigned *ret_order);
+/*
  * Takes a page reference (of the frame's owner) on what gfn maps to: RAM, special, grant or foreign. The invalid frame
  * if there is none or, with `write`, if it may not be written. Undo with page_put().
  */
