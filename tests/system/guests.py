@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs the bare-metal test kernels as dom0 and compares what they print with the oracle's record.
+import glob
+import os
+import re
+import subprocess
+
+from harness.report import OUT, make, tail
+from images import debian
+from . import machine
+from .boot import BAD_LINES, HYPERVISOR, medium
+
+ORACLE = "tests/oracle"
+DIFFERENCES = os.path.join(ORACLE, "differences.txt")
+LINES = re.compile(r"^(RESULT (\w+): (ok|FAIL.*)|VALUE (.*))$", re.M)
+
+
+def names():
+    return sorted(os.path.basename(s)[:-2] for s in glob.glob("tests/guests/*.c"))
+
+
+def boot(name):
+    """Runs one test kernel; returns (its lines, the machine, the problem or None)."""
+    elf = os.path.join(OUT, "guests", f"{name}.elf")
+    image = medium("", modules=[(elf, "guest-words")], dom0_mem="256M")
+    problem = None
+    with machine.Machine(f"guest-{name}", image, "bios-vtd", 1, 2048, machine.EDU, limit=120) as vm:
+        try:
+            vm.wait_for("^GUEST-START")
+            vm.wait_for("^GUEST-(DONE|STOPPED)")
+            reason = vm.wait_exit(30)
+            if reason != "guest-reset":
+                problem = f"the machine stopped by {reason}"
+        except (machine.Timeout, machine.Exited) as stop:
+            problem = str(stop)
+    if not problem and "GUEST-STOPPED" in vm.text:
+        problem = "the test kernel met a fault"
+    if not problem:
+        bad = re.search(BAD_LINES[HYPERVISOR], vm.text, re.M)
+        problem = bad and f"bad line: {bad[0]}"
+    return [m for m in LINES.finditer(vm.text)], vm, problem
+
+
+def versions():
+    qemu = subprocess.run(["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    return [f"# hypervisor: {debian.XEN_PACKAGE} {debian.candidate(debian.XEN_PACKAGE)}",
+            f"# emulator: {qemu.stdout.splitlines()[0]}", "# machine: bios-vtd, -smp 1, 2048 MiB, dom0_mem=256M"]
+
+
+def record(name, lines):
+    os.makedirs(ORACLE, exist_ok=True)
+    with open(os.path.join(ORACLE, f"{name}.txt"), "w", encoding="ascii") as f:
+        f.write("\n".join(versions() + [m[0] for m in lines]) + "\n")
+
+
+def recorded(name):
+    try:
+        with open(os.path.join(ORACLE, f"{name}.txt"), encoding="ascii") as f:
+            return [line.rstrip("\n") for line in f if not line.startswith("#")]
+    except FileNotFoundError:
+        return None
+
+
+def differences():
+    """Lines "guest test: why" or "guest VALUE text…: why": where stock Xen is not the model."""
+    known = {}
+    if os.path.exists(DIFFERENCES):
+        with open(DIFFERENCES, encoding="ascii") as f:
+            for line in f:
+                if line.strip() and not line.startswith("#"):
+                    key, _, why = line.partition(": ")
+                    known[key.strip()] = why.strip()
+    return known
+
+
+def compare(stage, name, lines):
+    oracle = recorded(name)
+    if oracle is None:
+        stage.fail(f"{name}.oracle", "nothing is recorded: run make oracle")
+        return
+    known = differences()
+    values = {m[4] for m in lines if m[4] is not None}
+    for line in oracle:
+        found = LINES.match(line)
+        if found[4] is not None and found[4] not in values:
+            word = " ".join(found[4].split()[:2])
+            if f"{name} VALUE {word}" not in known:
+                ours = [v for v in values if v.startswith(word)]
+                stage.fail(f"{name}.value", f"the oracle has '{found[4]}', here it is '{'; '.join(ours)}'")
+    seen = {m[2] for m in lines if m[2]}
+    for line in oracle:
+        found = LINES.match(line)
+        if found[2] and found[2] not in seen:
+            stage.fail(f"{name}.{found[2]}", "no result line, but the oracle has one")
+        elif found[2] and found[3] != "ok" and f"{name} {found[2]}" not in known:
+            stage.fail(f"{name}.{found[2]}", f"the oracle fails here, and differences.txt does not say why: {line}")
+
+
+def run(stage, options):
+    wanted = [n for n in names() if stage.wanted(n)]
+    good, output = make("guest-programs", keep_going=True)
+    if not good:
+        stage.fail("build", "the test kernels do not build", tail(output))
+        return
+    for name in wanted:
+        lines, vm, problem = boot(name)
+        if problem:
+            stage.fail(f"{name}.run", problem, vm.tail(25))
+        known = differences()
+        passed = 0
+        for m in lines:
+            if m[2] and m[3] == "ok":
+                passed += 1
+            elif m[2] and not (HYPERVISOR == "xen" and f"{name} {m[2]}" in known):
+                stage.fail(f"{name}.{m[2]}", m[3])
+        if passed:
+            stage.ok(name, f"{passed} tests", count=passed)
+        elif not problem:
+            stage.fail(f"{name}.run", "no result line", vm.tail())
+        if options.record and not problem:
+            record(name, lines)
+        elif not options.record:
+            compare(stage, name, lines)
