@@ -12,9 +12,11 @@
 #include <bulkhead/sched.h>
 #include <bulkhead/spinlock.h>
 #include <bulkhead/timer.h>
+#include <bulkhead/work.h>
 
 #define MAX_VCPUS   128 /* HVM_MAX_VCPUS of the ABI */
 #define DOMID_LIMIT 0x7ff0
+#define DOMAIN_CONSOLE_LINE 120
 
 struct evtchn_domain;
 struct evtchn_vcpu;
@@ -73,12 +75,18 @@ struct domain {
 	struct iommu_domain *iommu; /* NULL: no device access to its memory */
 	struct sched_domain *sched;
 
+	char console_line[DOMAIN_CONSOLE_LINE]; /* what it wrote with console_io since '\n' */
+	uint8_t console_used;
+
 	uint64_t log_tokens, log_last; /* rate limit of log_guest(); log.c's */
 	uint32_t log_dropped;
 
 	/* watchdog timers of SCHEDOP_watchdog */
 	struct timer watchdog[2];
 	uint32_t watchdog_used; /* bit mask */
+
+	struct work shutdown_work; /* tells the toolstack, from the main loop */
+	struct work free_work;
 
 	struct arch_domain arch;
 };
@@ -96,6 +104,8 @@ struct vcpu {
 	spinlock_t sched_lock;
 	struct sched_vcpu *sched;
 	cpumask_t hard_affinity, soft_affinity;
+	cpumask_t saved_affinity; /* hard affinity while pinned by sched_pin_override() */
+	bool pinned;
 	struct vcpu_runstate_info runstate;
 	uint32_t poll_port; /* SCHEDOP_poll: port waited for (first), 0 none */
 	bool polling;
@@ -103,6 +113,7 @@ struct vcpu {
 
 	/* Guest-visible areas. `info` always points somewhere valid: own vcpu_info, a slot of shared_info, or dummy. */
 	vcpu_info_t *info;
+	vcpu_info_t dummy_info;
 	struct gmap *info_map;
 	uint64_t runstate_gva; /* registered runstate area: guest-linear, 0 none */
 	bool runstate_compat;
@@ -146,13 +157,15 @@ struct domain_config {
 	const uint8_t *handle;	  /* 16 bytes or NULL */
 };
 
-/* Creates a domain, paused, without vCPUs and memory. 0, -EEXIST (id in use), -ENOMEM, -EINVAL. */
+/* Creates a domain, paused, without vCPUs and memory. Domain 0 becomes the hardware domain. 0, -EEXIST (id in use),
+ * -ENOMEM, -EINVAL. The caller owns the one reference, which domain_kill() drops. */
 int domain_create(domid_t id, const struct domain_config *cfg, struct domain **ret_d);
 int vcpu_create(struct domain *d, unsigned id, struct vcpu **ret_v);
 /* Destroys by steps; -ERESTART while there is more to do, 0 when the domain is dead (its memory may outlive it in
  * foreign mappings). */
 int domain_kill(struct domain *d);
-/* The guest asked for it (SCHEDOP_shutdown), or it crashed. The current vCPU does not come back if it belongs to d. */
+/* The guest asked for it (SCHEDOP_shutdown), or it crashed. Any context. The current vCPU does not enter its guest again
+ * if it belongs to d. Does not return if d is the hardware domain. */
 void domain_shutdown(struct domain *d, unsigned reason);
 void domain_resume(struct domain *d);
 /* Crash with a message: the fate of a guest that did what it may not. */
@@ -165,8 +178,23 @@ struct domain *domain_get_next(domid_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d); /* accepts NULL */
 
-/* VCPUOP_register_vcpu_info and the like, also used by arch code: 0, -EINVAL. */
+/* SCHEDOP_shutdown_code: the first reason that was given is what the toolstack sees. */
+void domain_set_shutdown_code(struct domain *d, unsigned reason);
+/* SCHEDOP_watchdog: id 0 starts one (returns its id), seconds 0 stops it. -EINVAL, -ENOSPC. */
+#define DOMAIN_WATCHDOGS 2
+int domain_watchdog_set(struct domain *d, uint32_t id, uint32_t seconds);
+
+/* Timers that guests set by vcpu_op and set_timer_op. */
+void vcpu_timers_init(struct vcpu *v);
+void vcpu_timers_finish(struct vcpu *v);
+void vcpu_timers_migrate(struct vcpu *v, unsigned cpu);
+
+/* VCPUOP_register_vcpu_info and the like, also used by arch code. 0, -ENXIO (does not fit into the page), -EINVAL, -ENOMEM. */
 int vcpu_register_info(struct vcpu *v, gfn_t gfn, unsigned offset);
+
+/* Writes the wall clock into shared_info: after it was mapped, and whenever the time was set. */
+void domain_wallclock_update(struct domain *d);
+void domain_wallclock_update_all(void);
 
 /* Who may do what (one function per operation class; XSM style). True: allowed. */
 bool may_control(const struct domain *caller, const struct domain *target); /* domctl on target */
@@ -176,9 +204,18 @@ bool may_model(const struct domain *caller,
 
 /* Contract with the architecture. */
 int arch_domain_init(struct domain *d, const struct domain_config *cfg);
-int arch_domain_release(struct domain *d); /* -ERESTART while there is more to do */
-void arch_domain_finish(struct domain *d);
+/* Gives back devices, ioreq servers and the like; all vCPUs are stopped, RAM and p2m are still there. -ERESTART while there
+ * is more to do. */
+int arch_domain_release(struct domain *d);
+void arch_domain_finish(struct domain *d); /* this and arch_vcpu_finish(): also after a failed init, or none */
 int arch_vcpu_init(struct vcpu *v);
+/* VCPUOP_initialise: ctx is a struct vcpu_hvm_context, not checked yet. 0, -EINVAL, -EEXIST (was initialised already). */
+int arch_vcpu_set_hvm_context(struct vcpu *v, const void *ctx);
+bool arch_vcpu_is_initialised(const struct vcpu *v);
+/* VCPUOP_send_nmi. Any context. */
+void arch_vcpu_nmi(struct vcpu *v);
+/* VCPUOP_get_physid: APIC and ACPI id of the CPU. */
+uint64_t arch_cpu_physid(unsigned cpu);
 void arch_vcpu_finish(struct vcpu *v);
 /* The hardware domain shut down: poweroff, reboot or crash of the machine. */
 void arch_machine_shutdown(unsigned reason) __noreturn;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Softirqs: work that a CPU does outside of interrupt handlers, before it enters a guest again. */
+#include <bulkhead/cpu.h>
+#include <bulkhead/log.h>
+#include <bulkhead/sched.h>
+
+static void (*handlers[SOFTIRQ_COUNT])(void) __ro_after_init;
+
+void softirq_register(enum softirq nr, void (*handler)(void))
+{
+	/* The table is read-only when CPUs are added later. */
+	if (handlers[nr] != handler)
+		handlers[nr] = handler;
+}
+
+void softirq_raise_on(unsigned cpu, enum softirq nr)
+{
+	uint32_t old =
+		__atomic_fetch_or(&cpu_table[cpu]->softirqs, 1U << nr, __ATOMIC_SEQ_CST);
+
+	/* Whoever set the bit first has interrupted the CPU. */
+	if (!(old & 1U << nr) && cpu != cpu_id())
+		arch_cpu_kick(cpu);
+}
+
+void softirq_process(void)
+{
+	struct cpu *c = this_cpu();
+	uint32_t pending;
+
+	while ((pending = __atomic_exchange_n(&c->softirqs, 0, __ATOMIC_SEQ_CST)) != 0) {
+		for (; pending; pending &= pending - 1) {
+			unsigned nr = (unsigned)__builtin_ctz(pending);
+
+			if (handlers[nr])
+				handlers[nr]();
+		}
+	}
+}
