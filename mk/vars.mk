@@ -34,7 +34,7 @@ FORCE:
 .PHONY: FORCE
 
 # Text behind "// $(1):" in the first ten lines of a file: how tests and tools declare what they link.
-declared = $(strip $(shell sed -n '1,10s|^// $(1):||p' $(2)))
+declared = $(strip $(shell sed -sn '1,10s|^// $(1):||p' $(2)))
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
 	-Wmissing-prototypes
