@@ -73,7 +73,7 @@ int output_write(const char *path, const void *data, size_t size)
 
 	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	fd = mkostemp(tmp, O_CLOEXEC);
+	fd = mkstemp(tmp);
 	if (fd < 0)
 		return -errno;
 	rc = write_all(fd, data, size);
