@@ -5,6 +5,9 @@
 
 #include <bulkhead/compiler.h>
 
+/* What the boot loader gave us, without our own name; NUL-terminated, kept by the architecture. */
+extern const char *hypervisor_cmdline;
+
 /* Entered by the architecture on the boot CPU once it has memory maps, traps and a console. */
 void start_hypervisor(void) __noreturn;
 /* Main loop of each CPU; see common/loop.c. */
