@@ -65,6 +65,13 @@ void iommu_for_each_reserved(void (*fn)(uint64_t base, uint64_t end, void *arg),
  */
 int iommu_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
 /*
+ * The same for MSI with several messages: count (a power of two up to 32) interrupts of any vectors on any CPUs. The device
+ * raises irqs[i] by replacing the low bits of ret_msg->data by i. Only with remapping. Freed one by one. Optional: where it is
+ * not linked, devices are offered one message.
+ */
+int iommu_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+			struct msi_msg *ret_msg);
+/*
  * The same for I/O APIC pins: gives the redirection entry to write (not masked: the caller adds that). With AMD-Vi bits 7:0 of the entry need not be irq's vector: after a
  * level-triggered interrupt the entry's EOI is to be written to the I/O APIC's EOI register with these bits.
  */

@@ -8,8 +8,9 @@
 
 /*
  * Lock order (take from top to bottom; see docs/locking.md for the reasons):
- *   domain list > domain control (domctl) > domain lock > p2m > grant table (lower domid first)
- *   > event channel (lower domid first) > vPCI > irq descriptor > vLAPIC/vIO-APIC > scheduler
+ *   domain list > domain control (domctl) > domain lock > vPCI > emulated I/O tables > p2m
+ *   > grant table (lower domid first) > event channel (lower domid first) > irq descriptor
+ *   > vLAPIC/vIO-APIC > scheduler
  *   > timer > page allocator > gmap/vmap > console
  */
 typedef struct {
