@@ -67,10 +67,10 @@ static void count_foreign(struct domain *d, int64_t n)
 /* The entry has left the p2m: takes care of what it held. */
 static void entry_gone(struct physmap_batch *b, mfn_t mfn, enum p2m_type type)
 {
-	if (type == P2M_FOREIGN)
-		count_foreign(b->d, -1);
-	if (type == P2M_FOREIGN || is_grant(type))
-		drop_later(b, mfn, 0, false);
+	if (type != P2M_FOREIGN)
+		return;
+	count_foreign(b->d, -1);
+	drop_later(b, mfn, 0, false);
 }
 
 static int check_replace(enum p2m_type old)
@@ -207,14 +207,10 @@ int physmap_clear_grant(struct physmap_batch *b, gfn_t gfn, mfn_t mfn)
 {
 	enum p2m_type old;
 	mfn_t old_mfn = p2m_lookup(b->d, gfn, &old);
-	int rc;
 
 	if (!is_grant(old) || !mfn_eq(old_mfn, mfn))
 		return -ENOENT;
-	rc = p2m_clear(b->d, gfn, ORDER_4K);
-	if (!rc)
-		entry_gone(b, mfn, old);
-	return rc;
+	return p2m_clear(b->d, gfn, ORDER_4K);
 }
 
 int physmap_set_special(struct domain *d, gfn_t gfn, mfn_t mfn, gfn_t *home)

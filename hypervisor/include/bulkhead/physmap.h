@@ -51,7 +51,10 @@ int physmap_clear(struct physmap_batch *b, gfn_t gfn);
 int physmap_release(struct physmap_batch *b, gfn_t gfn);
 /* The same for 2^order frames that are one p2m entry; -EAGAIN if they are not: go frame by frame. */
 int physmap_release_block(struct physmap_batch *b, gfn_t gfn, unsigned order);
-/* Takes out a grant mapping of this frame: -ENOENT if that is not what is there. */
+/*
+ * Takes out a grant mapping of this frame: -ENOENT if that is not what is there. The entry's reference passes to the caller,
+ * who ends the use of the grant after physmap_end() and then drops it.
+ */
 int physmap_clear_grant(struct physmap_batch *b, gfn_t gfn, mfn_t mfn);
 
 /* One of the domain's special frames: appears at one gfn only, which *home remembers (invalid: none yet). */
