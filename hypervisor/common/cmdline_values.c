@@ -214,7 +214,7 @@ static int parse_memsize(const char *s, struct cmdline_memsize *ret)
 int cmdline_parse_dom0_mem(const char *s, struct cmdline_dom0_mem *ret)
 {
 	struct cmdline_dom0_mem mem = {0};
-	char item[ITEM_MAX];
+	char item[ITEM_MAX] = "";
 	int rc;
 
 	if (*s == '\0')
@@ -352,7 +352,7 @@ int cmdline_parse_com(const char *s, struct cmdline_com *ret)
 		parse_com_irq,	parse_com_port_bdf, parse_com_bridge_bdf,
 	};
 	struct cmdline_com com = {.data_bits = 8, .parity = 'n', .stop_bits = 1};
-	char item[ITEM_MAX];
+	char item[ITEM_MAX] = "";
 	size_t i = 0;
 	int rc;
 

@@ -152,6 +152,19 @@ static inline uint64_t fake_put_table(struct fake_memory *mem, const char *signa
 	return paddr;
 }
 
+/* A table as the parsers get it, in a heap block of its exact size. */
+static inline struct acpi_table fake_table(struct fake_memory *mem, const void *bytes, size_t len)
+{
+	struct acpi_table table = {.paddr = FAKE_BASE, .len = (uint32_t)len};
+
+	table.data = fake_map(mem, fake_put(mem, bytes, len), (uint32_t)len);
+	if (!table.data)
+		abort();
+	memcpy(table.signature, bytes, 4);
+	table.revision = table.data[8];
+	return table;
+}
+
 /* An XSDT (or RSDT) over these tables, and the RSDP that names it. */
 static inline void fake_root(struct fake_memory *mem, bool xsdt, unsigned int nr,
 			     const uint64_t *tables, uint8_t rsdp[ACPI_RSDP_V2_SIZE])

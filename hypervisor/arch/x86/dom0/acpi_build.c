@@ -26,6 +26,11 @@ static const char allowed[][4] = {
 	{'F', 'P', 'D', 'T'}, {'S', '3', 'P', 'T'}, {'V', 'F', 'C', 'T'},
 };
 
+/* Fields of fixed width, without a terminator. */
+static const char rsdp_signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
+static const char oem_table_id[8] = {'B', 'U', 'L', 'K', 'H', 'E', 'A', 'D'};
+static const char creator_id[4] = {'B', 'L', 'K', 'H'};
+
 /* A table being written. */
 struct writer {
 	uint8_t *data;
@@ -56,9 +61,9 @@ static void begin_table(struct writer *w, uint8_t *at, const char *signature, ui
 	memcpy(at, signature, 4);
 	at[8] = revision;
 	memcpy(at + 10, host->oem_id, 6);
-	memcpy(at + 16, "BULKHEAD", 8);
+	memcpy(at + 16, oem_table_id, sizeof(oem_table_id));
 	store_u32(at + 24, 1);
-	memcpy(at + 28, "BLKH", 4);
+	memcpy(at + 28, creator_id, sizeof(creator_id));
 	store_u32(at + 32, 1);
 }
 
@@ -182,7 +187,7 @@ static bool build_xsdt(struct writer *w, uint8_t *at, const struct dom0_acpi_con
 static void build_rsdp(uint8_t *at, const struct acpi *host, uint64_t xsdt_gpa)
 {
 	memset(at, 0, ACPI_RSDP_V2_SIZE);
-	memcpy(at, "RSD PTR ", 8);
+	memcpy(at, rsdp_signature, sizeof(rsdp_signature));
 	memcpy(at + 9, host->oem_id, 6);
 	at[15] = 2;
 	store_u32(at + 20, ACPI_RSDP_V2_SIZE);
