@@ -13,11 +13,11 @@ struct acpi;
 
 #define IOMMU_MAX_UNITS 32
 /* I/O APIC redirection entry (82093AA, 3.2.4). */
-#define RTE_LEVEL      BIT(15)
-#define RTE_ACTIVE_LOW BIT(13)
+#define RTE_LEVEL	BIT(15)
+#define RTE_ACTIVE_LOW	BIT(13)
 
 /* A unit that has not done a thing by then is broken. */
-#define IOMMU_TIMEOUT	MSEC(100)
+#define IOMMU_TIMEOUT MSEC(100)
 
 /* Per domain. The lock is taken after the p2m lock and before the locks of units; never in interrupt handlers. */
 struct iommu_domain {

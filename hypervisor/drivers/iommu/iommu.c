@@ -123,7 +123,7 @@ void iommu_for_each_reserved(void (*fn)(uint64_t base, uint64_t end, void *arg),
 
 int iommu_init(void)
 {
-	static const struct iommu_ops *const drivers[] = {&vtd_ops};
+	static const struct iommu_ops *const drivers[] = {&vtd_ops, &amdvi_ops};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(drivers); i++) {
 		int err = drivers[i]->init(&acpi_tables, want_intremap, &caps);

@@ -40,6 +40,22 @@ void iommu_clean_cache(const void *p, size_t len)
 	arch_mb();
 }
 
+void iommu_store128(void *p, uint64_t lo, uint64_t hi)
+{
+	volatile uint64_t *q = p;
+	uint64_t old_lo = q[0], old_hi = q[1];
+	bool done;
+
+	/* Every CPU with x2APIC and wide entries has CMPXCHG16B. */
+	do
+		__asm__ volatile("lock cmpxchg16b %1"
+				 : "=@ccz"(done), "+m"(*(volatile __int128 *)p), "+a"(old_lo),
+				   "+d"(old_hi)
+				 : "b"(lo), "c"(hi)
+				 : "memory");
+	while (!done);
+}
+
 uint32_t iommu_apic_id(unsigned cpu)
 {
 	return cpu_table[cpu]->arch.apic_id;

@@ -98,8 +98,11 @@ static uint64_t *table_alloc(struct iommu_pt *pt)
 {
 	uint64_t *table = heap_page_alloc();
 
-	if (table)
-		pt->tables++;
+	if (!table)
+		return NULL;
+	pt->tables++;
+	for (unsigned i = 0; pt->format->absent && i < IOMMU_PT_ENTRIES; i++)
+		table[i] = pt->format->absent;
 	return table;
 }
 
@@ -311,7 +314,7 @@ int iommu_pt_unmap(struct iommu_pt *pt, uint64_t dfn, unsigned order, unsigned *
 	old = *slot;
 	if (!present(pt, old))
 		return 0;
-	write_entry(pt, slot, 0);
+	write_entry(pt, slot, pt->format->absent);
 	*effects |= IOMMU_PT_CHANGED;
 	if (!is_leaf(pt, old, target))
 		pend(pt, table_at(pt, old), target - 1);
@@ -319,7 +322,7 @@ int iommu_pt_unmap(struct iommu_pt *pt, uint64_t dfn, unsigned order, unsigned *
 	for (unsigned level = target; level < pt->levels; level++) {
 		if (!table_empty(pt, path[level], index_of(dfn, level)))
 			break;
-		write_entry(pt, &path[level + 1][index_of(dfn, level + 1)], 0);
+		write_entry(pt, &path[level + 1][index_of(dfn, level + 1)], pt->format->absent);
 		pend(pt, path[level], level);
 	}
 	return 0;
@@ -399,7 +402,7 @@ int iommu_pt_release(struct iommu_pt *pt, unsigned budget)
 			ASSERT(pt->tables == 0);
 			return 0;
 		}
-		*slot = 0;
+		*slot = pt->format->absent;
 	}
 	return -ERESTART;
 }
