@@ -118,7 +118,7 @@ int emul_linear(struct emul *e, enum insn_seg seg, uint64_t offset, uint64_t siz
 	if (insn_is_64((enum insn_mode)e->insn->mode)) {
 		linear = offset + (seg >= INSN_FS ? segment->base : 0);
 		if (emul_is_canonical(ctx, linear) && emul_is_canonical(ctx, linear + size - 1) &&
-		    linear + size - 1 >= linear) {
+		    linear + size > linear) {
 			*ret_linear = linear;
 			return 0;
 		}

@@ -305,8 +305,8 @@ enum insn_access {
 	INSN_ACCESS_FETCH, /* instruction bytes */
 };
 
-/* One access. Its bytes are canonical throughout, below 4 GiB outside 64-bit mode, and do not wrap at the end of
- * the address space; they may cross pages. */
+/* One access. Its bytes are canonical throughout, and below 4 GiB outside 64-bit mode; linear + size does not wrap
+ * (the last byte of the address space is never accessed). They may cross pages. */
 struct insn_mem {
 	uint64_t linear;
 	uint8_t size;
