@@ -19,9 +19,9 @@ $(O)/unit/obj/%.o: % $(O)/unit/.flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
-# Devices of x86 guests, which have a fake machine of their own; tests of them say "// cflags: -include tests/unit/fake_x86.h".
-$(O)/unit/obj/hypervisor/arch/x86/hvm/%.o $(O)/unit/obj/tests/unit/fake_x86.c.o: \
-	EXTRA_CFLAGS := -include tests/unit/fake_x86.h
+# Devices of x86 guests have a fake machine of their own; a test says "// cflags: -include tests/unit/fake_x86.h".
+$(O)/unit/obj/hypervisor/arch/x86/hvm/%.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
+$(O)/unit/obj/tests/unit/fake_x86.c.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
 
 define unit_test
 $(O)/unit/$(notdir $(1:.c=)): $(patsubst %,$(O)/unit/obj/%.o,$(1) $(call declared,links,$(1)))

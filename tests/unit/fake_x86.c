@@ -25,6 +25,12 @@ struct cpu *fake_this_cpu;
 bool fake_irqs_off;
 struct domain *hardware_domain;
 
+/* There is one CPU: what it waits for never comes. */
+void fake_wait(void)
+{
+	check(false, "a lock is taken twice, or a wait has no end");
+}
+
 /* ---- Heap ---- */
 
 unsigned fake_heap_live;
@@ -208,7 +214,8 @@ unsigned ioapic_count;
 /* The lock of the interrupt descriptor comes before those that are taken with interrupts off. */
 static void check_context(unsigned gsi)
 {
-	check(!fake_irqs_off, "a pin is operated with a lock held that comes after the descriptor's");
+	check(!fake_irqs_off,
+	      "a pin is operated with a lock held that comes after the descriptor's");
 	check(gsi < FAKE_GSIS, "no such GSI");
 }
 

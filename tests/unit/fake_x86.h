@@ -29,8 +29,8 @@ struct domain *fake_domain(bool hardware, unsigned vcpus);
 void fake_domain_free(struct domain *d);
 
 /* Heap. */
-extern unsigned fake_heap_live;	   /* allocations not freed */
-extern int fake_heap_fail_after;   /* so many succeed, then all fail; -1: none fails */
+extern unsigned fake_heap_live;	 /* allocations not freed */
+extern int fake_heap_fail_after; /* so many succeed, then all fail; -1: none fails */
 
 /* Time: fake_time_pass() runs the timers that become due, in their order, at their time. */
 extern uint64_t fake_now;

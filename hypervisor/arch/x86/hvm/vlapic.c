@@ -377,7 +377,7 @@ static void registers_reset(struct vlapic *vl)
 	vlapic_timer_reset(vl);
 	WRITE_ONCE(vl->sw_enabled, false);
 	irr_clear_all(vl);
-	memset(vl->regs, 0, LAPIC_TMR);
+	memset(vl->regs, 0, LAPIC_IRR);
 	memset(vl->regs + LAPIC_ESR, 0, PAGE_SIZE - LAPIC_ESR);
 	WRITE_ONCE(vl->isr_top, -1);
 	__atomic_store_n(&vl->esr_pending, 0, __ATOMIC_SEQ_CST);
