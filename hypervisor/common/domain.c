@@ -55,8 +55,7 @@ static struct domain *lookup(domid_t first, bool exact)
 	unsigned long flags = list_lock();
 	struct domain *d, *found = NULL;
 
-	LIST_FOR_EACH(d, &domain_list, struct domain, link)
-	{
+	LIST_FOR_EACH (d, &domain_list, struct domain, link) {
 		if (d->id < first)
 			continue;
 		if (exact && d->id != first)
@@ -105,8 +104,7 @@ static int list_add(struct domain *d)
 	unsigned long flags = list_lock();
 	struct domain *pos;
 
-	LIST_FOR_EACH(pos, &domain_list, struct domain, link)
-	{
+	LIST_FOR_EACH (pos, &domain_list, struct domain, link) {
 		if (pos->id == d->id) {
 			list_unlock(flags);
 			return -EEXIST;
@@ -133,8 +131,8 @@ static bool id_in_use(domid_t id)
 	struct domain *d;
 	bool found = false;
 
-	LIST_FOR_EACH(d, &domain_list, struct domain, link)
-	found |= d->id == id;
+	LIST_FOR_EACH (d, &domain_list, struct domain, link)
+		found |= d->id == id;
 	list_unlock(flags);
 	return found;
 }
@@ -299,16 +297,15 @@ static void begin_dying(struct domain *d)
 	spin_lock(&d->lock);
 	if (d->dying == DOMAIN_ALIVE) {
 		__atomic_store_n(&d->dying, DOMAIN_DYING, __ATOMIC_SEQ_CST);
-		DOMAIN_FOR_EACH_VCPU(d, v, i)
-		vcpu_set_flag(v, VPF_DYING);
+		DOMAIN_FOR_EACH_VCPU (d, v, i)
+			vcpu_set_flag(v, VPF_DYING);
 		d->outstanding_pages = 0;
 	}
 	spin_unlock(&d->lock);
 	/* Page allocations that looked at `dying` before are over when the lock has been taken once. */
 	spin_lock(&d->page_lock);
 	spin_unlock(&d->page_lock);
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	{
+	DOMAIN_FOR_EACH_VCPU (d, v, i) {
 		vcpu_wait_stopped(v);
 		vcpu_timers_finish(v);
 	}
@@ -324,8 +321,8 @@ static int release_resources(struct domain *d)
 	if ((ret = event_domain_close(d)) || (ret = grant_domain_release_mappings(d)))
 		return ret;
 	/* Nothing writes to them any more: no events, no vCPU that runs. */
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	vcpu_unregister_info(v);
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		vcpu_unregister_info(v);
 	if ((ret = arch_domain_release(d)) || (ret = physmap_domain_release(d)) ||
 	    (ret = p2m_release(d)))
 		return ret;

@@ -12,9 +12,9 @@ _Static_assert(sizeof(vcpu_info_t) == 64, "ABI");
 
 static vcpu_info_t *default_info(struct vcpu *v)
 {
-	return v->id < XEN_LEGACY_MAX_VCPUS && v->domain->shared_info ?
-		       &v->domain->shared_info->vcpu_info[v->id] :
-		       &v->dummy_info;
+	return v->id < XEN_LEGACY_MAX_VCPUS && v->domain->shared_info
+		       ? &v->domain->shared_info->vcpu_info[v->id]
+		       : &v->dummy_info;
 }
 
 /* CPUs in turn, so that vCPUs start spread out. */

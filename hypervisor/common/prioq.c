@@ -19,10 +19,9 @@ static struct prioq_node **slot_of(struct prioq *q, unsigned long k, struct prio
 	return slot;
 }
 
-/* Lets `n` take the place of `old` in the links of the nodes around it. */
-static void replace(struct prioq *q, struct prioq_node *old, struct prioq_node *n)
+/* Lets what is around the place of `old` point to `n`; `n` has the links of `old` already. */
+static void adopt(struct prioq *q, const struct prioq_node *old, struct prioq_node *n)
 {
-	*n = *old;
 	if (!n->parent)
 		q->root = n;
 	else if (n->parent->left == old)
@@ -38,21 +37,16 @@ static void replace(struct prioq *q, struct prioq_node *old, struct prioq_node *
 /* Exchanges a node and its child. */
 static void swap_with_child(struct prioq *q, struct prioq_node *up, struct prioq_node *down)
 {
-	struct prioq_node links = *down, *sibling;
-	bool is_left = up->left == down;
+	struct prioq_node upper = *up, lower = *down;
 
-	sibling = is_left ? up->right : up->left;
-	replace(q, up, down);
-	/* replace() made the child its own child. */
-	if (is_left)
+	*down = upper;
+	if (upper.left == down)
 		down->left = up;
 	else
 		down->right = up;
-	if (sibling)
-		sibling->parent = down;
+	*up = lower;
 	up->parent = down;
-	up->left = links.left;
-	up->right = links.right;
+	adopt(q, up, down);
 	if (up->left)
 		up->left->parent = up;
 	if (up->right)
@@ -100,7 +94,8 @@ void prioq_remove(struct prioq *q, struct prioq_node *n)
 	*slot = NULL;
 	q->count--;
 	if (last != n) {
-		replace(q, n, last);
+		*last = *n;
+		adopt(q, n, last);
 		sift_up(q, last);
 		sift_down(q, last);
 	}

@@ -42,9 +42,9 @@ void vcpu_runstate_publish(struct vcpu *v)
 	 * With this assistance (<xen/vcpu.h>, XEN_RUNSTATE_UPDATE) other vCPUs may read the area too: the flag is in
 	 * the time of entry while the rest changes. An area that became inaccessible is the guest's own loss.
 	 */
-	time_gva = gva + (v->runstate_compat ?
-				  offsetof(struct compat_runstate_info, state_entry_time) :
-				  offsetof(struct vcpu_runstate_info, state_entry_time));
+	time_gva = gva + (v->runstate_compat
+				  ? offsetof(struct compat_runstate_info, state_entry_time)
+				  : offsetof(struct vcpu_runstate_info, state_entry_time));
 	info.state_entry_time |= XEN_RUNSTATE_UPDATE;
 	if (guest_copy_to(time_gva, &info.state_entry_time, sizeof(info.state_entry_time)))
 		return;

@@ -192,8 +192,8 @@ void domain_pause(struct domain *d)
 	unsigned i;
 
 	__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	pause_update(v, 0);
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		pause_update(v, 0);
 }
 
 void domain_pause_sync(struct domain *d)
@@ -202,8 +202,8 @@ void domain_pause_sync(struct domain *d)
 	unsigned i;
 
 	domain_pause(d);
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	vcpu_wait_stopped(v);
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		vcpu_wait_stopped(v);
 }
 
 void domain_unpause(struct domain *d)
@@ -213,8 +213,8 @@ void domain_unpause(struct domain *d)
 	unsigned i;
 
 	ASSERT(old);
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	pause_update(v, 0);
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		pause_update(v, 0);
 }
 
 /* ---- The current vCPU blocks ---- */
@@ -343,7 +343,7 @@ struct vcpu *sched_switch(void)
 	}
 	arch_irq_restore(flags);
 	if (next != prev && !next->is_idle)
-		vcpu_timers_migrate(next, c->id);
+		vcpu_timers_enter(next, c->id);
 	return next;
 }
 
@@ -353,6 +353,7 @@ void sched_switched(struct vcpu *prev)
 
 	if (prev->is_idle)
 		return;
+	vcpu_timers_leave(prev);
 	flags = spin_lock_irqsave(&prev->sched_lock);
 	__atomic_store_n(&prev->is_running, false, __ATOMIC_RELEASE);
 	runstate_set(prev, runstate_of(prev), time_now());

@@ -131,8 +131,7 @@ static struct fair_class *class_enter(struct fair_group *g, struct sched_vcpu *s
 	const struct vcpu *v = s->vcpu;
 	struct fair_class *c;
 
-	LIST_FOR_EACH(c, &g->classes, struct fair_class, link)
-	{
+	LIST_FOR_EACH (c, &g->classes, struct fair_class, link) {
 		if (!memcmp(&c->hard, &v->hard_affinity, sizeof(c->hard)) &&
 		    !memcmp(&c->soft, &v->soft_affinity, sizeof(c->soft))) {
 			list_insert_before(&g->spare, &s->spare->link);
@@ -208,7 +207,8 @@ static uint64_t rank_of_curr(const struct fair_group *g, unsigned i, uint64_t no
 {
 	const struct fair_cpu *fc = &g->cpus[i];
 	const struct sched_vcpu *s = fc->curr;
-	uint16_t soft = mask_here(g, &s->vcpu->soft_affinity) & mask_here(g, &s->vcpu->hard_affinity);
+	uint16_t soft = mask_here(g, &s->vcpu->soft_affinity) &
+			mask_here(g, &s->vcpu->hard_affinity);
 
 	return rank(s->vtime + to_vtime(s, sub(now, fc->charged)), soft ? soft : 0xffff, i);
 }
@@ -222,8 +222,7 @@ static struct sched_vcpu *best_queued(struct fair_group *g, unsigned i, uint64_t
 
 	if (!g->cpus[i].waiters)
 		return NULL;
-	LIST_FOR_EACH(c, &g->classes, struct fair_class, link)
-	{
+	LIST_FOR_EACH (c, &g->classes, struct fair_class, link) {
 		if (!(c->hard_here & BIT32(i)))
 			continue;
 		/* A CPU that they prefer is free: it was told so, or is now. */
@@ -322,8 +321,8 @@ static void notify_rest(struct fair_group *g)
 
 	if (!g->queued || !g->idle)
 		return;
-	LIST_FOR_EACH(c, &g->classes, struct fair_class, link)
-	tickle(g, c->hard_here, c->soft_here, cpu_of(g, 0));
+	LIST_FOR_EACH (c, &g->classes, struct fair_class, link)
+		tickle(g, c->hard_here, c->soft_here, cpu_of(g, 0));
 }
 
 /* ---- Moving between groups ---- */
@@ -393,8 +392,7 @@ static struct sched_vcpu *steal(struct fair_group *g, unsigned i, uint64_t now)
 		if (!h || !READ_ONCE(h->queued))
 			continue;
 		spin_lock(&h->lock);
-		LIST_FOR_EACH(c, &h->classes, struct fair_class, link)
-		{
+		LIST_FOR_EACH (c, &h->classes, struct fair_class, link) {
 			struct sched_vcpu *head = vcpu_of(prioq_first(&c->queue));
 
 			if (cpumask_test(&c->hard, cpu_of(g, i)) && (!s || head->vtime < s->vtime))
@@ -452,8 +450,7 @@ static void balance(struct fair_group *g, unsigned i, uint64_t now)
 		return;
 	spin_unlock(&g->lock);
 	spin_lock(&h->lock);
-	LIST_FOR_EACH(c, &h->classes, struct fair_class, link)
-	{
+	LIST_FOR_EACH (c, &h->classes, struct fair_class, link) {
 		struct sched_vcpu *head = vcpu_of(prioq_first(&c->queue));
 		uint64_t mine = (uint64_t)__builtin_popcount(READ_ONCE(g->online));
 		uint64_t theirs = (uint64_t)__builtin_popcount(h->online);
@@ -543,8 +540,8 @@ static bool keeps_cpu(struct fair_group *g, unsigned i, const struct sched_vcpu 
 	struct sched_vcpu *s = fc->curr;
 	uint64_t r;
 
-	if (READ_ONCE(s->vcpu->pause_flags) || !(mask_here(g, &s->vcpu->hard_affinity) & BIT32(i)) ||
-	    !fair_cap_budget(s, now))
+	if (READ_ONCE(s->vcpu->pause_flags) ||
+	    !(mask_here(g, &s->vcpu->hard_affinity) & BIT32(i)) || !fair_cap_budget(s, now))
 		return false;
 	if (!best)
 		return true;

@@ -14,13 +14,15 @@
 #define FAIR_WEIGHT_DEFAULT 256
 #define FAIR_WEIGHT_MAX	    65535
 
-#define FAIR_SLICE_MAX	  MSEC(10)  /* time between two looks at those who wait */
-#define FAIR_GRANULE	  MSEC(2)   /* virtual time that one may be ahead of the next, so as not to switch all the time */
-#define FAIR_LAG	  MSEC(4)   /* virtual time that one who has slept is ahead of the others, at most */
-#define FAIR_SOFT_PENALTY MSEC(4)   /* virtual time that staying off a CPU which is not preferred is worth */
-#define FAIR_BALANCE	  MSEC(30)  /* between two looks at the load of other groups */
-#define FAIR_CAP_PERIOD	  MSEC(10)  /* of the budget of a capped domain */
-#define FAIR_CAP_MIN	  USEC(200) /* shortest slice because of a budget that runs out */
+#define FAIR_SLICE_MAX MSEC(10) /* time between two looks at those who wait */
+#define FAIR_GRANULE \
+ MSEC(2) /* virtual time that one may be ahead of the next, so as not to switch all the time */
+#define FAIR_LAG MSEC(4) /* virtual time that one who has slept is ahead of the others, at most */
+#define FAIR_SOFT_PENALTY \
+ MSEC(4) /* virtual time that staying off a CPU which is not preferred is worth */
+#define FAIR_BALANCE		  MSEC(30)  /* between two looks at the load of other groups */
+#define FAIR_CAP_PERIOD		  MSEC(10)  /* of the budget of a capped domain */
+#define FAIR_CAP_MIN		  USEC(200) /* shortest slice because of a budget that runs out */
 #define FAIR_RATELIMIT_DEFAULT_US 1000
 
 enum fair_state {
@@ -34,8 +36,9 @@ enum fair_state {
 struct fair_class {
 	struct list link; /* group->classes, or group->spare */
 	cpumask_t hard, soft;
-	uint16_t hard_here, soft_here; /* the part of the group; a soft affinity that has none is that of all */
-	struct prioq queue;	       /* of struct sched_vcpu, by virtual time */
+	uint16_t hard_here,
+		soft_here; /* the part of the group; a soft affinity that has none is that of all */
+	struct prioq queue; /* of struct sched_vcpu, by virtual time */
 };
 
 /* Policy's part of a vCPU. Guarded by the lock of its group. */
@@ -94,7 +97,7 @@ struct fair_group {
 };
 
 extern struct fair_group *fair_groups[FAIR_GROUPS]; /* NULL: no CPU there */
-extern uint64_t fair_ratelimit;			    /* ns that a vCPU is left alone once it runs; 0: none */
+extern uint64_t fair_ratelimit; /* ns that a vCPU is left alone once it runs; 0: none */
 
 /* sched_fair.c; interrupts are off */
 struct fair_group *fair_lock_of(struct sched_vcpu *s);

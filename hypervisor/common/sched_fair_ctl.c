@@ -73,8 +73,7 @@ static void unpark_all(struct sched_domain *sd)
 	struct vcpu *v;
 	unsigned i;
 
-	DOMAIN_FOR_EACH_VCPU(sd->domain, v, i)
-	{
+	DOMAIN_FOR_EACH_VCPU (sd->domain, v, i) {
 		unsigned long flags = arch_irq_save();
 
 		fair_unpark(v->sched);
@@ -148,11 +147,11 @@ int fair_domctl(struct domain *d, struct xen_domctl_scheduler_op *op)
 	if (weight)
 		sd->weight = weight;
 	/* Twice, as the charge before the new cap is by the old one. */
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	vcpu_update(v->sched, sd->weight);
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		vcpu_update(v->sched, sd->weight);
 	cap_set(sd, cap);
-	DOMAIN_FOR_EACH_VCPU(d, v, i)
-	vcpu_update(v->sched, sd->weight);
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		vcpu_update(v->sched, sd->weight);
 	unpark_all(sd);
 	return 0;
 }
@@ -162,7 +161,8 @@ int fair_sysctl(struct xen_sysctl_scheduler_op *op)
 	uint32_t us = op->u.sched_credit2.ratelimit_us;
 
 	if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
-		if (us && (us > XEN_SYSCTL_SCHED_RATELIMIT_MAX || us < XEN_SYSCTL_SCHED_RATELIMIT_MIN))
+		if (us &&
+		    (us > XEN_SYSCTL_SCHED_RATELIMIT_MAX || us < XEN_SYSCTL_SCHED_RATELIMIT_MIN))
 			return -EINVAL;
 		WRITE_ONCE(fair_ratelimit, USEC(us));
 	}

@@ -53,8 +53,8 @@ void domain_shutdown(struct domain *d, unsigned reason)
 	flags = spin_lock_irqsave(&shutdown_lock);
 	if (!d->shutting_down) {
 		d->shutting_down = true;
-		DOMAIN_FOR_EACH_VCPU(d, v, i)
-		vcpu_set_flag(v, VPF_DYING);
+		DOMAIN_FOR_EACH_VCPU (d, v, i)
+			vcpu_set_flag(v, VPF_DYING);
 		d->shut_down = true;
 		domain_get(d);
 		if (!work_queue(&d->shutdown_work))
@@ -73,8 +73,8 @@ void domain_resume(struct domain *d)
 	d->shutting_down = d->shut_down = false;
 	d->shutdown_code = SHUTDOWN_CODE_NONE;
 	if (!READ_ONCE(d->dying)) {
-		DOMAIN_FOR_EACH_VCPU(d, v, i)
-		vcpu_clear_flag(v, VPF_DYING);
+		DOMAIN_FOR_EACH_VCPU (d, v, i)
+			vcpu_clear_flag(v, VPF_DYING);
 	}
 	spin_unlock_irqrestore(&shutdown_lock, flags);
 }

@@ -15,8 +15,7 @@ void softirq_register(enum softirq nr, void (*handler)(void))
 
 void softirq_raise_on(unsigned cpu, enum softirq nr)
 {
-	uint32_t old =
-		__atomic_fetch_or(&cpu_table[cpu]->softirqs, 1U << nr, __ATOMIC_SEQ_CST);
+	uint32_t old = __atomic_fetch_or(&cpu_table[cpu]->softirqs, 1U << nr, __ATOMIC_SEQ_CST);
 
 	/* Whoever set the bit first has interrupted the CPU. */
 	if (!(old & 1U << nr) && cpu != cpu_id())
@@ -25,15 +24,13 @@ void softirq_raise_on(unsigned cpu, enum softirq nr)
 
 void softirq_process(void)
 {
-	struct cpu *c = this_cpu();
-	uint32_t pending;
+	uint32_t pending = __atomic_exchange_n(&this_cpu()->softirqs, 0, __ATOMIC_SEQ_CST);
 
-	while ((pending = __atomic_exchange_n(&c->softirqs, 0, __ATOMIC_SEQ_CST)) != 0) {
-		for (; pending; pending &= pending - 1) {
-			unsigned nr = (unsigned)__builtin_ctz(pending);
+	/* One pass: what handlers raise is for the next, so that the main loop gets on with scheduling in any case. */
+	for (; pending; pending &= pending - 1) {
+		unsigned nr = (unsigned)__builtin_ctz(pending);
 
-			if (handlers[nr])
-				handlers[nr]();
-		}
+		if (handlers[nr])
+			handlers[nr]();
 	}
 }

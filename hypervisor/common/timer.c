@@ -179,12 +179,12 @@ static void timer_softirq(void)
 {
 	struct timer_queue *q = this_cpu()->timers;
 	unsigned long flags = spin_lock_irqsave(&q->lock);
+	unsigned long left = q->heap.count;
 	uint64_t now = time_now(), first;
 	struct timer *t;
 
-	/* Time stands still during one pass, so that timers which are set to the past again and again do not keep this
-	 * loop going: at worst the others are run first. */
-	while ((t = take_expired(q, now)) != NULL) {
+	/* No more than were there: timers that are set to the past again and again do not keep the CPU here. */
+	while (left-- && (t = take_expired(q, now)) != NULL) {
 		spin_unlock_irqrestore(&q->lock, flags);
 		t->fn(t->data);
 		flags = spin_lock_irqsave(&q->lock);

@@ -75,7 +75,7 @@ static inline void softirq_raise(enum softirq nr)
 /* The same on another CPU (or this one); interrupts it if it runs a guest or sleeps. */
 void softirq_raise_on(unsigned cpu, enum softirq nr);
 void softirq_register(enum softirq nr, void (*handler)(void));
-/* Runs all pending handlers; interrupts are on, no lock is held. */
+/* Runs all pending handlers; interrupts are on, no lock is held. Softirqs that these raise stay pending. */
 void softirq_process(void);
 
 /* Runs fn(arg) on every online CPU including this one and waits; interrupts must be on, no irq lock held. */

@@ -121,6 +121,7 @@ struct vcpu {
 
 	struct timer singleshot, periodic;
 	uint64_t periodic_period, periodic_last;
+	spinlock_t periodic_lock;
 
 	struct evtchn_vcpu *events;
 	uint32_t virq_to_evtchn[NR_VIRQS]; /* per-vCPU virqs; global ones on vCPU 0 */
@@ -187,7 +188,9 @@ int domain_watchdog_set(struct domain *d, uint32_t id, uint32_t seconds);
 /* Timers that guests set by vcpu_op and set_timer_op. */
 void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_finish(struct vcpu *v);
-void vcpu_timers_migrate(struct vcpu *v, unsigned cpu);
+/* It is to run on this CPU; it leaves it: the periodic timer does not tick, and so wake it, while it does not run. */
+void vcpu_timers_enter(struct vcpu *v, unsigned cpu);
+void vcpu_timers_leave(struct vcpu *v);
 
 /* VCPUOP_register_vcpu_info and the like, also used by arch code. 0, -ENXIO (does not fit into the page), -EINVAL, -ENOMEM. */
 int vcpu_register_info(struct vcpu *v, gfn_t gfn, unsigned offset);

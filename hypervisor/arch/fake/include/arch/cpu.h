@@ -12,9 +12,13 @@ struct arch_cpu {
 
 extern struct cpu *fake_this_cpu; /* set by the test; see fake.c */
 extern bool fake_irqs_off;
+/* A turn of a busy wait: see fake_relax in <arch/fake.h>. Tests with a machine of their own need not have it. */
+void fake_wait(void) __attribute__((weak));
 
 static inline void arch_cpu_relax(void)
 {
+	if (fake_wait)
+		fake_wait();
 }
 static inline unsigned long arch_irq_save(void)
 {

@@ -9,7 +9,10 @@ struct arch_domain {
 	void *test; /* whatever the test wants */
 };
 struct arch_vcpu {
-	unsigned upcalls; /* arch_event_upcall() calls seen */
+	unsigned upcalls;      /* arch_event_upcall() calls seen */
+	unsigned time_updates; /* arch_vcpu_time_update() */
+	unsigned nmis;	       /* arch_vcpu_nmi() */
+	bool initialised;      /* arch_vcpu_set_hvm_context() */
 	void *test;
 };
 
