@@ -67,7 +67,6 @@ static int table_insert(struct hvm_io_table *t, struct hvm_io_region *r)
 		(t->count - pos) * sizeof(struct hvm_io_region *));
 	t->regions[pos] = r;
 	t->count++;
-	r->users = 0;
 	return 0;
 }
 
@@ -209,7 +208,7 @@ struct piece {
 
 static uint64_t ones(unsigned size)
 {
-	return ~0ULL >> (64 - 8 * size);
+	return size >= 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
 }
 
 /* The region that takes an access as a whole. *ret_clear: no region has a part in it. */

@@ -5,6 +5,7 @@
 #include <bulkhead/domain.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/log.h>
+#include <bulkhead/nospec.h>
 #include <bulkhead/string.h>
 
 /* Numbers of sections: SDM vol. 3A, chapter 12 (memory cache control). */
@@ -133,7 +134,7 @@ static uint64_t *field_of(struct vcpu *v, uint32_t msr)
 	int fixed;
 
 	if (is_variable(msr))
-		return &v->arch.mtrr_var[msr - MSR_MTRR_VAR_FIRST];
+		return &v->arch.mtrr_var[index_nospec(msr - MSR_MTRR_VAR_FIRST, 2 * CAP_VARIABLE)];
 	if (msr == MSR_PAT)
 		return &v->arch.pat;
 	if (msr == MSR_MTRR_DEF)

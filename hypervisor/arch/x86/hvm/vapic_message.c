@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Interrupt messages between APICs: destinations, arbitration, interprocessor interrupts.
 #include <arch/vlapic.h>
+#include <bulkhead/nospec.h>
 
 #include "vlapic_state.h"
 
@@ -160,7 +161,7 @@ static unsigned deliver(struct domain *d, const struct message *m)
 	    m->dest != XAPIC_BROADCAST) {
 		if (m->dest % 2 != 0 || m->dest / 2 >= d->max_vcpus)
 			return 0;
-		vl = vlapic_of(d, m->dest / 2);
+		vl = vlapic_of(d, (unsigned)index_nospec(m->dest / 2, d->max_vcpus));
 		return vl && accept(vl, m);
 	}
 	for (i = 0; i < d->max_vcpus; i++) {

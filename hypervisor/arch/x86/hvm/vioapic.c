@@ -9,6 +9,7 @@
 #include <bulkhead/irq.h>
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/nospec.h>
 
 #include "vlapic_state.h"
 
@@ -146,7 +147,7 @@ static void host_bind(struct vioapic_pin *pin, uint64_t rte)
 	pin->bound = true;
 	pin->bound_level = level;
 	pin->bound_low = low;
-	log_debug("vioapic: d%u has GSI %u: %s, active %s\n", pin->unit->domain->id, gsi,
+	log_guest(pin->unit->domain, LOG_DEBUG, "GSI %u bound: %s, active %s\n", gsi,
 		  level ? "level" : "edge", low ? "low" : "high");
 }
 
@@ -272,9 +273,15 @@ void vioapic_set_pin(struct domain *d, unsigned gsi, bool level)
 
 /* ---- Registers ---- */
 
+/* Of an index that is known to be one of an entry. */
+static struct vioapic_pin *pin_at(struct vioapic_unit *unit, unsigned index)
+{
+	return &unit->pins[index_nospec((index - REG_REDTBL) / 2, unit->nr_pins)];
+}
+
 static uint32_t register_read(struct vioapic_unit *unit, unsigned index)
 {
-	unsigned entry = (index - REG_REDTBL) / 2;
+	uint64_t rte;
 
 	switch (index) {
 	case REG_ID:
@@ -283,15 +290,16 @@ static uint32_t register_read(struct vioapic_unit *unit, unsigned index)
 	case REG_VERSION:
 		return IOAPIC_VERSION | (unit->nr_pins - 1) << 16;
 	default:
-		if (index < REG_REDTBL || entry >= unit->nr_pins)
+		if (index < REG_REDTBL || (index - REG_REDTBL) / 2 >= unit->nr_pins)
 			return 0;
-		return (uint32_t)(unit->pins[entry].rte >> (index % 2 != 0 ? 32 : 0));
+		rte = pin_at(unit, index)->rte;
+		return (uint32_t)(rte >> (index % 2 != 0 ? 32 : 0));
 	}
 }
 
 static void entry_write(struct vioapic_unit *unit, unsigned index, uint32_t value)
 {
-	struct vioapic_pin *pin = &unit->pins[(index - REG_REDTBL) / 2];
+	struct vioapic_pin *pin = pin_at(unit, index);
 	uint64_t half = index % 2 != 0 ? 0xffffffff00000000 : 0xffffffff;
 	uint64_t bits = index % 2 != 0 ? (uint64_t)value << 32 : value;
 	unsigned long flags;
@@ -419,7 +427,7 @@ int vioapic_init(struct domain *d)
 	if (count == 0 || (!d->hardware && !(d->arch.emulation_flags & XEN_X86_EMU_IOAPIC)))
 		return 0;
 	d->arch.vioapic = heap_alloc(sizeof(*d->arch.vioapic) +
-				     count * sizeof(d->arch.vioapic->units[0]));
+				     count * sizeof(struct vioapic_unit *));
 	if (!d->arch.vioapic)
 		return -ENOMEM;
 	for (i = 0; i < count && rc == 0; i++)

@@ -13,6 +13,8 @@
 #define MSR_APIC_BASE  0x1b
 #define MSR_X2APIC     0x800
 #define MSR_X2APIC_END 0x840
+/* Register number within an MSR number; a mask, so that it holds for the CPU that runs ahead as well. */
+#define X2APIC_INDEX   0x3f
 
 #define APIC_BASE_BSP	  BIT(8)
 #define APIC_BASE_EXTD	  BIT(10)
@@ -333,7 +335,7 @@ static void write_register(struct vlapic *vl, unsigned offset, uint32_t value)
 
 static int x2apic_read(struct vlapic *vl, uint32_t msr, uint64_t *ret_value)
 {
-	unsigned offset = (msr - MSR_X2APIC) << 4;
+	unsigned offset = (msr & X2APIC_INDEX) << 4;
 
 	if (!vl->x2apic || !(X2APIC_READABLE & REG(offset)))
 		return -EINVAL;
@@ -345,7 +347,7 @@ static int x2apic_read(struct vlapic *vl, uint32_t msr, uint64_t *ret_value)
 
 static int x2apic_write(struct vlapic *vl, uint32_t msr, uint64_t value)
 {
-	unsigned offset = (msr - MSR_X2APIC) << 4;
+	unsigned offset = (msr & X2APIC_INDEX) << 4;
 	uint64_t allowed;
 
 	if (!vl->x2apic || !(X2APIC_WRITABLE & REG(offset)))
@@ -501,7 +503,7 @@ int vlapic_mmio_write(struct vcpu *v, uint32_t offset, unsigned size, uint64_t v
 
 		new_value = (vlapic_reg(vl, reg) & ~mask) | (new_value & mask);
 	}
-	new_value &= writable_bits[reg >> 4];
+	new_value &= writable_bits[(reg >> 4) & X2APIC_INDEX];
 	if (reg == LAPIC_ICR)
 		new_value &= ~LVT_DELIVERY_STATUS;
 	write_register(vl, reg, new_value);

@@ -56,7 +56,7 @@ static bool advance(struct vlapic *vl, uint64_t now)
 {
 	uint64_t period = vlapic_reg(vl, LAPIC_TMICT) * tick_ns(vl);
 
-	if (!vl->timer.running || now - vl->timer.start < period)
+	if (!vl->timer.running || period == 0 || now - vl->timer.start < period)
 		return true;
 	if (is_periodic(vl))
 		vl->timer.start += (now - vl->timer.start) / period * period;
@@ -73,7 +73,7 @@ static void arm(struct vlapic *vl, uint64_t now)
 	uint64_t deadline = t->start + period;
 
 	t->stalled = false;
-	if (!t->running || is_masked(vl)) {
+	if (!t->running || period == 0 || is_masked(vl)) {
 		timer_stop(&t->timer);
 		return;
 	}

@@ -25,7 +25,7 @@ struct hvm_io_region {
 	uint64_t base, size; /* guest-physical address or port */
 	const struct hvm_io_ops *ops;
 	void *opaque;
-	uint32_t users; /* handlers at work now; hvm_io.c's */
+	uint32_t users; /* handlers at work now; 0 at first, then hvm_io.c's */
 };
 
 /* Tables of a new domain, all ports intercepted and denied. 0 or -ENOMEM. Finish accepts what init never saw. */

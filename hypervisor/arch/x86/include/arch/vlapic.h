@@ -10,6 +10,7 @@ struct vcpu;
 
 /* v->arch.vlapic; APIC id is 2 * vcpu id, as the ABI has it. 0 or -ENOMEM. */
 int vlapic_init(struct vcpu *v);
+/* After what sends it messages is gone: devices, I/O APICs; no vCPU of the domain runs. */
 void vlapic_finish(struct vcpu *v);
 /*
  * Power-on state (enabled in APIC_BASE, software-disabled, BSP bit for vCPU 0), and the state after an INIT: the same but for
