@@ -40,20 +40,24 @@ void iommu_clean_cache(const void *p, size_t len)
 	arch_mb();
 }
 
+/* Every CPU with x2APIC and units with wide entries has CMPXCHG16B. */
+static bool swap128(volatile uint64_t *p, uint64_t lo, uint64_t hi)
+{
+	uint64_t old_lo = p[0], old_hi = p[1];
+	bool done = false;
+
+	__asm__ volatile("lock cmpxchg16b %1; sete %0"
+			 : "+q"(done), "+m"(*(volatile __int128 *)p), "+a"(old_lo), "+d"(old_hi)
+			 : "b"(lo), "c"(hi)
+			 : "memory", "cc");
+	return done;
+}
+
 void iommu_store128(void *p, uint64_t lo, uint64_t hi)
 {
-	volatile uint64_t *q = p;
-	uint64_t old_lo = q[0], old_hi = q[1];
-	bool done;
-
-	/* Every CPU with x2APIC and wide entries has CMPXCHG16B. */
-	do
-		__asm__ volatile("lock cmpxchg16b %1"
-				 : "=@ccz"(done), "+m"(*(volatile __int128 *)p), "+a"(old_lo),
-				   "+d"(old_hi)
-				 : "b"(lo), "c"(hi)
-				 : "memory");
-	while (!done);
+	/* Fails only if somebody else wrote meanwhile. */
+	while (!swap128(p, lo, hi))
+		arch_cpu_relax();
 }
 
 uint32_t iommu_apic_id(unsigned cpu)

@@ -42,7 +42,7 @@ static struct amdvi_irt *create_irt(struct amdvi_unit *u, unsigned id)
 	irt->unit = u;
 	/* Whole pages: the table is aligned to 128 bytes (2.2.5). */
 	irt->entries = heap_alloc(MAX(AMDVI_IRT_ENTRIES * entry, PAGE_SIZE));
-	irt->owner = heap_alloc(AMDVI_IRT_ENTRIES * sizeof(*irt->owner));
+	irt->owner = heap_alloc(AMDVI_IRT_ENTRIES * sizeof(struct irq *));
 	if (!irt->entries || !irt->owner) {
 		destroy_irt(irt);
 		return NULL;

@@ -22,7 +22,7 @@ int vtd_intremap_prepare(struct vtd_unit *u, unsigned entries)
 	u->irte_count = 1U << log2;
 	/* At least a page: the table has to start at a page boundary (11.4.16). */
 	u->irtes = heap_alloc(MAX(u->irte_count * sizeof(*u->irtes), PAGE_SIZE));
-	u->irte_owner = heap_alloc(u->irte_count * sizeof(*u->irte_owner));
+	u->irte_owner = heap_alloc(u->irte_count * sizeof(struct irq *));
 	if (!u->irtes || !u->irte_owner)
 		return -ENOMEM;
 	vtd_sync(u, u->irtes, u->irte_count * sizeof(*u->irtes));
