@@ -23,6 +23,7 @@ enum page_state {
 };
 
 #define PAGE_NIL 0xffffffffU /* end of a list of pages */
+#define PAGE_RELEASED 0xffU  /* order of a frame that its owner gave up and others still refer to */
 
 struct page {
 	uint32_t next, prev; /* frame numbers, PAGE_NIL at the ends; list of free or owned pages */
@@ -98,6 +99,8 @@ bool domain_frame_release(struct domain *d, mfn_t m);
 mfn_t special_frame_alloc(struct domain *d); /* one zeroed PAGE_SPECIAL frame, one reference */
 /* A further reference, only if the frame is owned by d (and not already being freed). */
 bool page_get(mfn_t m, const struct domain *d);
+/* One more reference to a frame that the caller knows to be referenced. */
+void page_get_again(mfn_t m);
 void page_put(mfn_t m);
 
 #endif

@@ -32,13 +32,14 @@ struct arch_cpu {
 	uint64_t gdt[GDT_ENTRIES];
 	void *stack_top;
 	struct irq *vector_irq[256];
+	struct irq *irq_running; /* whose handler is being run */
 	void *svm_host_save, *svm_host_vmcb; /* heap pages */
-	struct vcpu *fpu_owner;
+	uint16_t last_domain; /* whose code ran last on this CPU */
 	uint64_t asid_generation;
 	uint32_t asid_next, asid_max;
 	uint32_t call_pending; /* function call IPI */
 	uint64_t timer_deadline;
-	bool in_nmi;
+
 };
 
 #define X86_CR0_PE	   BIT(0)

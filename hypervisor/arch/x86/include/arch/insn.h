@@ -341,15 +341,16 @@ struct insn_bulk {
  * meaning that the callbacks' owner gives to it, such as "wait for the device and emulate again".
  *
  * Emulating an instruction again asks for the same accesses in the same order. So an owner whose
- * devices answer later keeps a log of the accesses of the current step that are done, answers from it, and
- * empties it in step_done() and when insn_emulate() has returned 0 or -EFAULT.
+ * devices answer later keeps a log of the device accesses of the current step that are done, and answers from
+ * it. It empties the log in step_done(), and when insn_emulate() returns anything but the owner's own "wait".
  */
 struct insn_ops {
 	int (*read)(struct insn_ctx *ctx, const struct insn_mem *mem, void *buf);
 	int (*write)(struct insn_ctx *ctx, const struct insn_mem *mem, const void *buf);
 
 	/* Optional: stores desired if memory still holds expected, atomically; else -ERESTART, and the
-	 * guest tries again. Used instead of write() by instructions that lock the bus. */
+	 * guest tries again; for a device it is a write. Called instead of write() by instructions that
+	 * lock the bus; size is 1 to 16. */
 	int (*cmpxchg)(struct insn_ctx *ctx, const struct insn_mem *mem, const void *expected,
 		       const void *desired);
 
@@ -364,8 +365,9 @@ struct insn_ops {
 	int (*in)(struct insn_ctx *ctx, uint16_t port, unsigned int size, uint32_t *ret_value);
 	int (*out)(struct insn_ctx *ctx, uint16_t port, unsigned int size, uint32_t value);
 
-	/* Optional: does the first *ret_done <= count iterations; 0 of them means: one by one, please. With
-	 * an error the iterations done before it count. */
+	/* Optional: does the first *ret_done <= count iterations, with the effect of one after the other even
+	 * where source and destination overlap; 0 of them means: one by one, please. With an error the
+	 * iterations done before it count. */
 	int (*bulk)(struct insn_ctx *ctx, const struct insn_bulk *bulk, uint32_t *ret_done);
 
 	/* Optional: an iteration of a repeated string instruction is in the context now. */

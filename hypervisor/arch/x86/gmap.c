@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Long-lived mappings of guest frames. Teardown is deferred until every CPU has flushed its TLB. */
+#include <bulkhead/gmap.h>
+#include <arch/paging.h>
+#include <arch/paging_init.h>
+#include <bulkhead/cpu.h>
+#include <bulkhead/domain.h>
+#include <bulkhead/errno.h>
+#include <bulkhead/mm.h>
+#include <bulkhead/p2m.h>
+#include <bulkhead/work.h>
+
+#define GMAP_PROT (PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL)
+
+static spinlock_t gmap_lock = SPINLOCK_INIT;
+static struct list dead = LIST_INIT(dead);
+static struct work reaper;
+
+static void flush_one_cpu(void *unused)
+{
+	(void)unused;
+	tlb_flush_local_all();
+}
+
+static void reap(struct work *w)
+{
+	struct list batch;
+	struct gmap *m, *tmp;
+	unsigned long irq;
+
+	(void)w;
+	list_init(&batch);
+	irq = spin_lock_irqsave(&gmap_lock);
+	LIST_FOR_EACH_SAFE (m, tmp, &dead, struct gmap, link) {
+		list_remove(&m->link);
+		list_insert_before(&batch, &m->link);
+	}
+	spin_unlock_irqrestore(&gmap_lock, irq);
+	cpu_call_all(flush_one_cpu, NULL);
+	LIST_FOR_EACH_SAFE (m, tmp, &batch, struct gmap, link) {
+		vmap_free_range(m->ptr, 1);
+		page_put(m->mfn);
+		heap_free(m);
+	}
+}
+
+static int create(struct domain *d, mfn_t mfn, enum gmap_kind kind, struct gmap **ret_map)
+{
+	struct gmap *m = heap_alloc(sizeof(*m));
+	unsigned long irq;
+
+	if (!m)
+		return -ENOMEM;
+	m->ptr = vmap_pages(&mfn, 1, GMAP_PROT);
+	if (!m->ptr) {
+		heap_free(m);
+		return -ENOMEM;
+	}
+	m->domain = d;
+	m->mfn = mfn;
+	m->kind = kind;
+	irq = spin_lock_irqsave(&gmap_lock);
+	if (!reaper.fn)
+		work_init(&reaper, reap);
+	list_insert_before(&d->gmaps, &m->link);
+	spin_unlock_irqrestore(&gmap_lock, irq);
+	*ret_map = m;
+	return 0;
+}
+
+int gmap_create_mfn(struct domain *d, mfn_t mfn, enum gmap_kind kind, struct gmap **ret_map)
+{
+	int err;
+
+	if (!page_get(mfn, d))
+		return -EINVAL;
+	err = create(d, mfn, kind, ret_map);
+	if (err)
+		page_put(mfn);
+	return err;
+}
+
+int gmap_create(struct domain *d, gfn_t gfn, enum gmap_kind kind, struct gmap **ret_map)
+{
+	enum p2m_type t;
+	mfn_t mfn = p2m_get_page(d, gfn, true, &t);
+	int err;
+
+	if (mfn_is_invalid(mfn))
+		return -EINVAL;
+	/* A page of another domain (grant, foreign) must not be pinned by this one's structures. */
+	if (t != P2M_RAM && t != P2M_SPECIAL) {
+		page_put(mfn);
+		return -EINVAL;
+	}
+	err = create(d, mfn, kind, ret_map);
+	if (err)
+		page_put(mfn);
+	return err;
+}
+
+void gmap_destroy(struct gmap *m)
+{
+	unsigned long irq;
+
+	if (!m)
+		return;
+	vmap_unmap(m->ptr, 1);
+	irq = spin_lock_irqsave(&gmap_lock);
+	list_remove(&m->link);
+	list_insert_before(&dead, &m->link);
+	spin_unlock_irqrestore(&gmap_lock, irq);
+	work_queue(&reaper);
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest-physical to machine map in the format of nested page tables (APM vol. 2 15.25): that of long-mode page tables, with
+ * every entry marked as user. The type of a mapping is kept in bits 52–55, which the CPU ignores (15.25.5).
+ */
+#include <arch/cpufeature.h>
+#include <arch/p2m.h>
+#include <arch/paging.h>
+#include <arch/vendor.h>
+#include <bulkhead/domain.h>
+#include <bulkhead/errno.h>
+#include <bulkhead/hypercall.h>
+#include <bulkhead/iommu.h>
+#include <bulkhead/log.h>
+#include <bulkhead/mm.h>
+#include <bulkhead/p2m.h>
+
+#define ENTRIES	    512
+#define TYPE_SHIFT  52
+#define TYPE_MASK   (0xfUL << TYPE_SHIFT)
+#define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define LEAF_FLAGS  (PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
+
+/* A domain may always have this many table pages, whatever its pool: a fresh one has no pool set yet. */
+#define POOL_INITIAL 256 /* 1 MiB, what a new domain has by the ABI */
+
+static enum p2m_type entry_type(uint64_t e)
+{
+	return e & PTE_PRESENT ? (enum p2m_type)((e & TYPE_MASK) >> TYPE_SHIFT) : P2M_NONE;
+}
+
+static bool type_writable(enum p2m_type t)
+{
+	return t != P2M_RAM_RO && t != P2M_GRANT_RO;
+}
+
+static uint64_t make_entry(mfn_t m, unsigned level, enum p2m_type t)
+{
+	uint64_t e = paddr_raw(mfn_to_paddr(m)) | LEAF_FLAGS | (uint64_t)t << TYPE_SHIFT;
+
+	if (type_writable(t))
+		e |= PTE_WRITE;
+	/* The guest decides cacheability by its PAT for RAM; device memory is uncached at this stage (APM 15.25.8). */
+	if (t == P2M_MMIO)
+		e |= PTE_NX;
+	if (level > 1)
+		e |= PTE_LARGE;
+	return e;
+}
+
+static unsigned index_at(uint64_t gfn, unsigned level)
+{
+	return (gfn >> (9 * (level - 1))) & (ENTRIES - 1);
+}
+
+static uint64_t *table_of(uint64_t entry)
+{
+	return heap_ptr(paddr_from(entry & PTE_ADDR));
+}
+
+static bool is_table(uint64_t e, unsigned level)
+{
+	return level > 1 && (e & PTE_PRESENT) && !(e & PTE_LARGE);
+}
+
+static uint64_t *table_alloc(struct p2m *p)
+{
+	uint64_t *t;
+
+	if (p->pool_used >= p->pool_pages)
+		return NULL;
+	t = heap_page_alloc();
+	if (t)
+		p->pool_used++;
+	return t;
+}
+
+static void table_free(struct p2m *p, uint64_t *t)
+{
+	heap_page_free(t);
+	p->pool_used--;
+}
+
+int p2m_init(struct domain *d)
+{
+	struct p2m *p = &d->arch.p2m;
+
+	spin_init(&p->lock);
+	p->pool_pages = POOL_INITIAL;
+	p->root = table_alloc(p);
+	return p->root ? 0 : -ENOMEM;
+}
+
+/* Frees the tables below an entry of `level` (not what leaves map). */
+static void free_below(struct p2m *p, uint64_t e, unsigned level)
+{
+	uint64_t *t;
+
+	if (!is_table(e, level))
+		return;
+	t = table_of(e);
+	if (level > 2) {
+		for (unsigned i = 0; i < ENTRIES; i++)
+			free_below(p, t[i], level - 1);
+	}
+	table_free(p, t);
+}
+
+int p2m_release(struct domain *d)
+{
+	struct p2m *p = &d->arch.p2m;
+
+	if (!p->root)
+		return 0;
+	/* A GiB of tables per step: at most 513 pages. */
+	for (; p->release_gfn < ENTRIES; p->release_gfn++) {
+		uint64_t *l3, l4e = p->root[p->release_gfn];
+
+		if (!is_table(l4e, 4))
+			continue;
+		l3 = table_of(l4e);
+		for (unsigned i = 0; i < ENTRIES; i++) {
+			if (!is_table(l3[i], 3))
+				continue;
+			free_below(p, l3[i], 3);
+			l3[i] = 0;
+			if (hypercall_should_yield())
+				return -ERESTART;
+		}
+		table_free(p, l3);
+		p->root[p->release_gfn] = 0;
+	}
+	table_free(p, p->root);
+	p->root = NULL;
+	return 0;
+}
+
+static void flush_now(struct domain *d, gfn_t gfn, uint64_t count)
+{
+	struct p2m *p = &d->arch.p2m;
+
+	if (p->batch) {
+		p->flush_cpu = true;
+		p->flush_iommu = true;
+		return;
+	}
+	vendor->tlb_flush(d);
+	if (d->iommu)
+		iommu_flush(d, gfn, count);
+}
+
+/* Replaces a superpage by a table of smaller ones. */
+static int split(struct p2m *p, uint64_t *e, unsigned level)
+{
+	uint64_t *t = table_alloc(p), old = *e;
+	mfn_t m = paddr_to_mfn(paddr_from(old & PTE_ADDR));
+
+	if (!t)
+		return -ENOMEM;
+	for (unsigned i = 0; i < ENTRIES; i++)
+		t[i] = make_entry(mfn_add(m, (uint64_t)i << (9 * (level - 2))), level - 1,
+				  entry_type(old));
+	WRITE_ONCE(*e, paddr_raw(heap_paddr(t)) | TABLE_FLAGS);
+	return 0;
+}
+
+/* Entry of the wanted level, with tables made and superpages split on the way. */
+static int walk_for_change(struct p2m *p, uint64_t gfn, unsigned level, bool make,
+			   uint64_t **ret_entry)
+{
+	uint64_t *t = p->root;
+
+	for (unsigned l = 4; l > level; l--) {
+		uint64_t *e = &t[index_at(gfn, l)];
+
+		if (!(*e & PTE_PRESENT)) {
+			uint64_t *n;
+
+			if (!make) {
+				*ret_entry = NULL;
+				return 0;
+			}
+			n = table_alloc(p);
+			if (!n)
+				return -ENOMEM;
+			WRITE_ONCE(*e, paddr_raw(heap_paddr(n)) | TABLE_FLAGS);
+		} else if (*e & PTE_LARGE) {
+			int err = split(p, e, l);
+
+			if (err)
+				return err;
+		}
+		t = table_of(*e);
+	}
+	*ret_entry = &t[index_at(gfn, level)];
+	return 0;
+}
+
+static unsigned iommu_flags(enum p2m_type t)
+{
+	return IOMMU_READ | (type_writable(t) ? IOMMU_WRITE : 0);
+}
+
+static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
+{
+	struct p2m *p = &d->arch.p2m;
+	unsigned level = order / 9 + 1;
+	uint64_t *e, old;
+	int err = 0;
+
+	if (!p->root)
+		return -EINVAL;
+	err = walk_for_change(p, gfn_raw(gfn), level, type != P2M_NONE, &e);
+	if (err || !e)
+		return err;
+	if (d->iommu) {
+		err = type == P2M_NONE ? iommu_unmap(d, gfn, order)
+				       : iommu_map(d, gfn, mfn, order, iommu_flags(type));
+		if (err)
+			return err;
+	}
+	old = *e;
+	WRITE_ONCE(*e, type == P2M_NONE ? 0 : make_entry(mfn, level, type));
+	if (type != P2M_NONE && gfn_raw(gfn) + BIT(order) - 1 > p->max_gfn)
+		p->max_gfn = gfn_raw(gfn) + BIT(order) - 1;
+	/* An entry that was not present is in no TLB, but an IOMMU in caching mode may remember even that. */
+	if (old & PTE_PRESENT)
+		flush_now(d, gfn, BIT(order));
+	else if (d->iommu && !p->batch)
+		iommu_flush(d, gfn, BIT(order));
+	else if (d->iommu)
+		p->flush_iommu = true;
+	free_below(p, old, level);
+	return 0;
+}
+
+int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
+{
+	struct p2m *p = &d->arch.p2m;
+	uint64_t mask = BIT(order) - 1;
+	int err;
+
+	if ((order != ORDER_4K && order != ORDER_2M && order != ORDER_1G) ||
+	    (gfn_raw(gfn) & mask) || (type != P2M_NONE && (mfn_raw(mfn) & mask)) ||
+	    gfn_raw(gfn) >> (cpu_info.phys_bits - PAGE_SHIFT))
+		return -EINVAL;
+	spin_lock(&p->lock);
+	err = change(d, gfn, mfn, order, type);
+	spin_unlock(&p->lock);
+	return err;
+}
+
+int p2m_clear(struct domain *d, gfn_t gfn, unsigned order)
+{
+	return p2m_set(d, gfn, mfn_invalid(), order, P2M_NONE);
+}
+
+int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p2m_type type)
+{
+	int err = 0;
+
+	p2m_batch_begin(d);
+	while (count && !err) {
+		uint64_t align = gfn_raw(gfn) | (type == P2M_NONE ? 0 : mfn_raw(mfn));
+		unsigned order = ORDER_4K;
+
+		if (cpu_has(CPU_PDPE1GB) && IS_ALIGNED(align, BIT(ORDER_1G)) &&
+		    count >= BIT(ORDER_1G))
+			order = ORDER_1G;
+		else if (IS_ALIGNED(align, BIT(ORDER_2M)) && count >= BIT(ORDER_2M))
+			order = ORDER_2M;
+		err = p2m_set(d, gfn, mfn, order, type);
+		gfn = gfn_add(gfn, BIT(order));
+		mfn = mfn_add(mfn, BIT(order));
+		count -= BIT(order);
+	}
+	p2m_batch_end(d);
+	return err;
+}
+
+void p2m_batch_begin(struct domain *d)
+{
+	spin_lock(&d->arch.p2m.lock);
+	d->arch.p2m.batch++;
+	spin_unlock(&d->arch.p2m.lock);
+}
+
+void p2m_batch_end(struct domain *d)
+{
+	struct p2m *p = &d->arch.p2m;
+	bool cpu = false, io = false;
+
+	spin_lock(&p->lock);
+	if (--p->batch == 0) {
+		cpu = p->flush_cpu;
+		io = p->flush_iommu;
+		p->flush_cpu = p->flush_iommu = false;
+	}
+	spin_unlock(&p->lock);
+	if (cpu)
+		vendor->tlb_flush(d);
+	if (io && d->iommu)
+		iommu_flush(d, gfn_from(0), 0);
+}
+
+/* Leaf entry and the frame within it; 0 when nothing is mapped. Under the lock. */
+static uint64_t lookup(struct p2m *p, uint64_t gfn, mfn_t *ret_mfn)
+{
+	uint64_t *t = p->root;
+
+	if (!t || gfn >> 36)
+		return 0;
+	for (unsigned l = 4; l >= 1; l--) {
+		uint64_t e = t[index_at(gfn, l)];
+
+		if (!(e & PTE_PRESENT))
+			return 0;
+		if (l == 1 || (e & PTE_LARGE)) {
+			*ret_mfn = mfn_from(((e & PTE_ADDR) >> PAGE_SHIFT) +
+					    (gfn & (BIT(9 * (l - 1)) - 1)));
+			return e;
+		}
+		t = table_of(e);
+	}
+	return 0;
+}
+
+mfn_t p2m_lookup_locked(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
+{
+	mfn_t m = mfn_invalid();
+	uint64_t e = lookup(&d->arch.p2m, gfn_raw(gfn), &m);
+
+	*ret_type = entry_type(e);
+	return e ? m : mfn_invalid();
+}
+
+mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
+{
+	mfn_t m;
+
+	spin_lock(&d->arch.p2m.lock);
+	m = p2m_lookup_locked(d, gfn, ret_type);
+	spin_unlock(&d->arch.p2m.lock);
+	return m;
+}
+
+mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, unsigned *ret_order)
+{
+	struct p2m *p = &d->arch.p2m;
+	uint64_t n = gfn_raw(gfn), e = 0;
+	unsigned level = 4;
+	mfn_t m = mfn_invalid();
+	uint64_t *t;
+
+	spin_lock(&p->lock);
+	for (t = n >> 36 ? NULL : p->root; t; level--) {
+		e = t[index_at(n, level)];
+		if (!is_table(e, level))
+			break;
+		t = table_of(e);
+	}
+	if (e & PTE_PRESENT)
+		m = mfn_from(((e & PTE_ADDR) >> PAGE_SHIFT) + (n & (BIT(9 * (level - 1)) - 1)));
+	*ret_type = entry_type(e);
+	*ret_order = 9 * (level - 1);
+	spin_unlock(&p->lock);
+	return m;
+}
+
+mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_type)
+{
+	enum p2m_type t;
+	mfn_t m;
+
+	spin_lock(&d->arch.p2m.lock);
+	m = p2m_lookup_locked(d, gfn, &t);
+	if (mfn_is_invalid(m) || !p2m_type_is_mappable(t) || (write && !type_writable(t)) ||
+	    !mfn_valid(m)) {
+		m = mfn_invalid();
+	} else if (t == P2M_GRANT_RW || t == P2M_GRANT_RO || t == P2M_FOREIGN) {
+		/* The mapping itself holds a reference, and stays while we have the lock. */
+		page_get_again(m);
+	} else if (!page_get(m, d)) {
+		m = mfn_invalid();
+	}
+	spin_unlock(&d->arch.p2m.lock);
+	*ret_type = t;
+	return m;
+}
+
+gfn_t p2m_max_gfn(const struct domain *d)
+{
+	return gfn_from(d->arch.p2m.max_gfn);
+}
+
+int p2m_pool_set(struct domain *d, uint64_t pages)
+{
+	struct p2m *p = &d->arch.p2m;
+	int err = 0;
+
+	spin_lock(&p->lock);
+	if (pages < p->pool_used)
+		err = -EBUSY;
+	else
+		p->pool_pages = pages;
+	spin_unlock(&p->lock);
+	return err;
+}
+
+uint64_t p2m_pool_get(const struct domain *d)
+{
+	return d->arch.p2m.pool_pages;
+}

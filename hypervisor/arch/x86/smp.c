@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Bringing up the other CPUs, and calls across CPUs. */
+#include <arch/apic.h>
+#include <arch/cpu.h>
+#include <arch/cpufeature.h>
+#include <arch/machine.h>
+#include <arch/paging.h>
+#include <arch/paging_init.h>
+#include <arch/platform.h>
+#include <arch/smp.h>
+#include <arch/traps.h>
+#include <arch/vendor.h>
+#include <bulkhead/cmdline.h>
+#include <bulkhead/cpu.h>
+#include <bulkhead/errno.h>
+#include <bulkhead/init.h>
+#include <bulkhead/log.h>
+#include <bulkhead/mm.h>
+#include <bulkhead/sched.h>
+#include <bulkhead/string.h>
+#include <bulkhead/time.h>
+#include <bulkhead/timer.h>
+
+#define STACK_PAGES	 4
+#define IST_PAGES	 2
+#define MSR_GS_BASE	 0xc0000101
+#define START_TIMEOUT_MS 500
+
+extern const char trampoline_start[], trampoline_end[], trampoline_args[];
+
+struct cpu *cpu_table[MAX_CPUS];
+cpumask_t cpu_online;
+unsigned cpu_count;
+
+static unsigned opt_maxcpus __initdata = MAX_CPUS;
+CMDLINE_UINT("maxcpus", opt_maxcpus);
+
+static struct cpu boot_cpu __aligned(64);
+static uint32_t acpi_uid[MAX_CPUS];
+static bool started; /* set by a CPU that came up */
+static bool go;	     /* the CPUs may enter their main loops */
+
+int cpu_prepare(struct cpu *c, unsigned id, uint32_t apic_id)
+{
+	c->self = c;
+	c->id = id;
+	c->arch.apic_id = apic_id;
+	c->arch.stack_top = stack_alloc(STACK_PAGES);
+	if (!c->arch.stack_top || paging_cpu_init(c))
+		return -ENOMEM;
+	for (unsigned i = IST_DF; i <= IST_DB; i++) {
+		void *top = stack_alloc(IST_PAGES);
+
+		if (!top)
+			return -ENOMEM;
+		c->arch.tss.ist[i - 1] = (uintptr_t)top;
+	}
+	c->arch.tss.rsp[0] = (uintptr_t)c->arch.stack_top;
+	cpu_table[id] = c;
+	return 0;
+}
+
+struct cpu *cpu_boot_early(void)
+{
+	boot_cpu.self = &boot_cpu;
+	cpu_table[0] = &boot_cpu;
+	cpu_count = 1;
+	wrmsr(MSR_GS_BASE, (uintptr_t)&boot_cpu);
+	cpumask_set(&cpu_online, 0);
+	return &boot_cpu;
+}
+
+/* First C code of another CPU: on its own stack, on the trampoline's root table. */
+static void __noreturn secondary_start(struct cpu *c)
+{
+	wrmsr(MSR_GS_BASE, (uintptr_t)c);
+	write_cr3(paddr_raw(heap_paddr(c->arch.root)));
+	traps_cpu_load();
+	cpu_enable_features();
+	apic_cpu_init();
+	if (apic_id_self() != c->arch.apic_id)
+		panic("CPU %u: local APIC id %u, expected %u", c->id, apic_id_self(),
+		      c->arch.apic_id);
+	if (vendor->cpu_up())
+		panic("CPU %u does not offer %s as the others do", c->id, vendor->name);
+	cpumask_set(&cpu_online, c->id);
+	__atomic_store_n(&started, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
+		arch_cpu_relax();
+	/* Tables that were made read-only meanwhile. */
+	tlb_flush_local_all();
+	arch_irq_enable();
+	cpu_loop();
+}
+
+/* INIT, start-up, start-up (SDM vol. 3A 9.4.4). */
+static bool wake_cpu(uint32_t apic_id, uint64_t page)
+{
+	__atomic_store_n(&started, false, __ATOMIC_SEQ_CST);
+	apic_ipi(apic_id, APIC_ICR_INIT | APIC_ICR_LEVEL | APIC_ICR_ASSERT);
+	time_delay_us(10000);
+	for (unsigned i = 0; i < 2; i++) {
+		apic_ipi(apic_id,
+			 APIC_ICR_STARTUP | APIC_ICR_ASSERT | (uint32_t)(page >> PAGE_SHIFT));
+		for (unsigned us = 0; us < (i ? START_TIMEOUT_MS * 1000 : 1000); us += 50) {
+			if (__atomic_load_n(&started, __ATOMIC_SEQ_CST))
+				return true;
+			time_delay_us(50);
+		}
+	}
+	return false;
+}
+
+/* A page of RAM below 1 MiB for the trampoline; that RAM is never given to the allocator. */
+static uint64_t low_page(void)
+{
+	for (unsigned i = 0; i < machine_map.nr; i++) {
+		const struct memmap_region *r = &machine_map.r[i];
+		uint64_t end = MIN(r->end, 0x9f000UL);
+
+		/* Page 0 holds the real-mode vectors; take the topmost page of what is left. */
+		if (r->type == MEMMAP_RAM && r->start < end && end >= 0x2000)
+			return ALIGN_DOWN(end - PAGE_SIZE, PAGE_SIZE);
+	}
+	return 0;
+}
+
+static bool start_one(uint32_t apic_id, uint64_t page, uint64_t root)
+{
+	uint64_t args[4];
+	struct cpu *c = heap_alloc(sizeof(*c));
+	char *copy;
+	bool ok;
+
+	if (!c || cpu_prepare(c, cpu_count, apic_id) || timer_cpu_init(cpu_count) ||
+	    sched_cpu_init(cpu_count)) {
+		log_err("CPU with APIC id %u: no memory for its data\n", apic_id);
+		cpu_table[cpu_count] = NULL;
+		return false;
+	}
+	args[0] = root;
+	args[1] = (uintptr_t)secondary_start;
+	args[2] = (uintptr_t)c->arch.stack_top;
+	args[3] = (uintptr_t)c;
+	copy = window_map(paddr_to_mfn(paddr_from(page)));
+	memcpy(copy, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	memcpy(copy + (trampoline_args - trampoline_start), args, sizeof(args));
+	window_unmap(copy);
+	cpu_count++;
+	ok = wake_cpu(apic_id, page);
+	if (!ok) {
+		log_err("CPU with APIC id %u did not start\n", apic_id);
+		cpu_count--;
+		cpu_table[cpu_count] = NULL;
+	}
+	return ok;
+}
+
+void __init smp_start_all(const struct acpi_madt *madt)
+{
+	uint64_t page = low_page(), root = page ? paging_trampoline_root(page) : 0;
+	unsigned absent = 0;
+
+	for (unsigned i = 0; i < madt->nr_cpus; i++) {
+		uint32_t id = madt->cpus[i].apic_id;
+
+		if (id == apic_id_self())
+			acpi_uid[0] = madt->cpus[i].uid;
+		if (!madt->cpus[i].enabled || id == apic_id_self())
+			continue;
+		if (cpu_count >= MIN(opt_maxcpus, (unsigned)MAX_CPUS) || (!apic_x2 && id > 254)) {
+			absent++;
+			continue;
+		}
+		if (!root) {
+			log_err("SMP: no page below 1 MiB or no memory for the start of CPUs; one CPU is used\n");
+			break;
+		}
+		acpi_uid[cpu_count] = madt->cpus[i].uid;
+		if (!start_one(id, page, root))
+			break;
+	}
+	if (absent)
+		log_info("SMP: %u CPUs are left unused (maxcpus or APIC ids)\n", absent);
+	log_info("SMP: %u CPU%s online\n", cpu_count, cpu_count == 1 ? "" : "s");
+}
+
+void smp_release(void)
+{
+	__atomic_store_n(&go, true, __ATOMIC_SEQ_CST);
+}
+
+/* ---- Calls across CPUs ---- */
+
+static spinlock_t call_lock = SPINLOCK_INIT;
+static void (*call_fn)(void *arg);
+static void *call_arg;
+static unsigned call_left;
+
+void cpu_call_interrupt(void)
+{
+	struct cpu *c = this_cpu();
+
+	if (!__atomic_exchange_n(&c->arch.call_pending, 0, __ATOMIC_ACQ_REL))
+		return;
+	call_fn(call_arg);
+	__atomic_fetch_sub(&call_left, 1, __ATOMIC_RELEASE);
+}
+
+void cpu_call_all(void (*fn)(void *arg), void *arg)
+{
+	BUG_ON(!arch_irqs_enabled() && cpu_count > 1 && go);
+	/* Whoever waits for the lock goes on answering calls, as its interrupts are on. */
+	spin_lock(&call_lock);
+	if (go && cpu_count > 1) {
+		call_fn = fn;
+		call_arg = arg;
+		__atomic_store_n(&call_left, cpu_count - 1, __ATOMIC_SEQ_CST);
+		for (unsigned i = 0; i < cpu_count; i++) {
+			if (i == cpu_id())
+				continue;
+			__atomic_store_n(&cpu_table[i]->arch.call_pending, 1, __ATOMIC_SEQ_CST);
+			apic_send_vector(i, VECTOR_CALL);
+		}
+	}
+	fn(arg);
+	while (__atomic_load_n(&call_left, __ATOMIC_ACQUIRE))
+		arch_cpu_relax();
+	spin_unlock(&call_lock);
+}
+
+void arch_cpu_kick(unsigned cpu)
+{
+	if (cpu != cpu_id())
+		apic_send_vector(cpu, VECTOR_KICK);
+}
+uint32_t arch_cpu_acpi_uid(unsigned cpu)
+{
+	return acpi_uid[cpu];
+}

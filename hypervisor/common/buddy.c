@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Buddy allocator of machine frames, with scrubbing. A free block is either clean (all zero) or dirty; blocks of
+ * both kinds merge to dirty ones. An allocation gets a clean block, or a dirty one that is scrubbed first.
+ */
+#include <bulkhead/log.h>
+#include <bulkhead/mm.h>
+#include <bulkhead/mm_init.h>
+#include <bulkhead/spinlock.h>
+#include <bulkhead/string.h>
+
+#define ORDERS 21 /* blocks of up to 4 GiB */
+
+/* In a free block's head, page->count says whether its contents may be somebody's. */
+#define CLEAN 0U
+#define DIRTY 1U
+
+enum zone {
+	ZONE_LOW,
+	ZONE_HIGH,
+	ZONES
+}; /* below 4 GiB, above */
+
+static struct page_list free_list[ZONES][ORDERS][2]; /* [clean or dirty] */
+static uint64_t free_frames, total_frames, max_mfn;
+static spinlock_t buddy_lock = SPINLOCK_INIT;
+
+struct page *frame_table __ro_after_init;
+uint64_t frame_count __ro_after_init;
+
+static struct page *page_at(uint32_t n)
+{
+	return n == PAGE_NIL ? NULL : &frame_table[n];
+}
+
+void page_list_init(struct page_list *l)
+{
+	l->head = l->tail = PAGE_NIL;
+	l->count = 0;
+}
+
+void page_list_add(struct page_list *l, struct page *pg)
+{
+	uint32_t n = (uint32_t)mfn_raw(page_to_mfn(pg));
+
+	pg->next = l->head;
+	pg->prev = PAGE_NIL;
+	if (l->head != PAGE_NIL)
+		frame_table[l->head].prev = n;
+	else
+		l->tail = n;
+	l->head = n;
+	l->count++;
+}
+
+void page_list_del(struct page_list *l, struct page *pg)
+{
+	if (pg->prev != PAGE_NIL)
+		frame_table[pg->prev].next = pg->next;
+	else
+		l->head = pg->next;
+	if (pg->next != PAGE_NIL)
+		frame_table[pg->next].prev = pg->prev;
+	else
+		l->tail = pg->prev;
+	pg->next = pg->prev = PAGE_NIL;
+	l->count--;
+}
+
+struct page *page_list_first(const struct page_list *l)
+{
+	return page_at(l->head);
+}
+
+static enum zone zone_of(mfn_t m)
+{
+	return mfn_raw(m) < GiB(4) >> PAGE_SHIFT ? ZONE_LOW : ZONE_HIGH;
+}
+
+static void insert_block(mfn_t m, unsigned order, unsigned dirty)
+{
+	struct page *pg = mfn_to_page(m);
+
+	pg->state = PAGE_FREE;
+	pg->order = (uint8_t)order;
+	pg->count = dirty;
+	page_list_add(&free_list[zone_of(m)][order][dirty], pg);
+}
+
+static void remove_block(struct page *pg)
+{
+	page_list_del(&free_list[zone_of(page_to_mfn(pg))][pg->order][pg->count], pg);
+	pg->order = ORDERS; /* not a head any more */
+}
+
+/* The free buddy of a block, if it is whole. Blocks do not merge across 4 GiB, as these are no larger than that. */
+static struct page *free_buddy(mfn_t m, unsigned order)
+{
+	mfn_t b = mfn_from(mfn_raw(m) ^ BIT(order));
+	struct page *pg;
+
+	if (!mfn_valid(b))
+		return NULL;
+	pg = mfn_to_page(b);
+	return pg->state == PAGE_FREE && pg->order == order ? pg : NULL;
+}
+
+static void free_block(mfn_t m, unsigned order, unsigned dirty)
+{
+	struct page *buddy;
+
+	free_frames += BIT(order);
+	while (order < ORDERS - 1 && (buddy = free_buddy(m, order)) != NULL) {
+		dirty |= buddy->count;
+		remove_block(buddy);
+		m = mfn_from(mfn_raw(m) & ~BIT(order));
+		order++;
+	}
+	insert_block(m, order, dirty);
+}
+
+static struct page *take_block(enum zone z, unsigned order)
+{
+	for (unsigned o = order; o < ORDERS; o++) {
+		for (unsigned dirty = CLEAN; dirty <= DIRTY; dirty++) {
+			struct page *pg = page_list_first(&free_list[z][o][dirty]);
+
+			if (!pg)
+				continue;
+			remove_block(pg);
+			free_frames -= BIT(order);
+			while (o > order) {
+				o--;
+				insert_block(mfn_add(page_to_mfn(pg), BIT(o)), o, dirty);
+			}
+			pg->count = dirty;
+			return pg;
+		}
+	}
+	return NULL;
+}
+
+static void scrub(mfn_t first, unsigned order)
+{
+	for (uint64_t i = 0; i < BIT(order); i++) {
+		void *p = window_map(mfn_add(first, i));
+
+		memset(p, 0, PAGE_SIZE);
+		window_unmap(p);
+	}
+}
+
+mfn_t frames_alloc(unsigned order, unsigned flags)
+{
+	unsigned long irq;
+	struct page *pg = NULL;
+	mfn_t m;
+	bool dirty;
+
+	if (order >= ORDERS)
+		return mfn_invalid();
+	irq = spin_lock_irqsave(&buddy_lock);
+	if (!(flags & ALLOC_BELOW_4G))
+		pg = take_block(ZONE_HIGH, order);
+	if (!pg)
+		pg = take_block(ZONE_LOW, order);
+	if (pg) {
+		m = page_to_mfn(pg);
+		dirty = pg->count == DIRTY;
+		for (uint64_t i = 0; i < BIT(order); i++) {
+			pg[i].state = PAGE_HEAP; /* the caller says what it is for */
+			pg[i].order = 0;
+			pg[i].count = 0;
+			pg[i].owner = 0;
+			pg[i].next = pg[i].prev = PAGE_NIL;
+		}
+	}
+	spin_unlock_irqrestore(&buddy_lock, irq);
+	if (!pg)
+		return mfn_invalid();
+	if (dirty && !(flags & ALLOC_NO_SCRUB))
+		scrub(m, order);
+	return m;
+}
+
+void frames_free(mfn_t first, unsigned order)
+{
+	unsigned long irq = spin_lock_irqsave(&buddy_lock);
+	struct page *pg = mfn_to_page(first);
+
+	for (uint64_t i = 0; i < BIT(order); i++) {
+		BUG_ON(pg[i].state == PAGE_FREE || pg[i].state == PAGE_ABSENT);
+		pg[i].state = PAGE_FREE;
+		pg[i].order = ORDERS;
+		pg[i].count = 0;
+		pg[i].owner = 0;
+	}
+	free_block(first, order, DIRTY);
+	spin_unlock_irqrestore(&buddy_lock, irq);
+}
+
+bool frames_scrub_some(void)
+{
+	for (unsigned z = 0; z < ZONES; z++) {
+		for (unsigned o = 0; o < ORDERS; o++) {
+			unsigned long irq = spin_lock_irqsave(&buddy_lock);
+			struct page *pg = page_list_first(&free_list[z][o][DIRTY]);
+			unsigned piece = MIN(o, SCRUB_ORDER);
+			mfn_t m;
+
+			if (!pg) {
+				spin_unlock_irqrestore(&buddy_lock, irq);
+				continue;
+			}
+			remove_block(pg);
+			m = page_to_mfn(pg);
+			pg->state =
+				PAGE_HEAP; /* ours while it is scrubbed; its frames are not counted */
+			free_frames -= BIT(piece);
+			while (o > piece) {
+				o--;
+				insert_block(mfn_add(m, BIT(o)), o, DIRTY);
+			}
+			spin_unlock_irqrestore(&buddy_lock, irq);
+			scrub(m, piece);
+			irq = spin_lock_irqsave(&buddy_lock);
+			free_block(m, piece, CLEAN);
+			spin_unlock_irqrestore(&buddy_lock, irq);
+			return true;
+		}
+	}
+	return false;
+}
+
+void frames_init(void)
+{
+	for (unsigned z = 0; z < ZONES; z++) {
+		for (unsigned o = 0; o < ORDERS; o++) {
+			page_list_init(&free_list[z][o][CLEAN]);
+			page_list_init(&free_list[z][o][DIRTY]);
+		}
+	}
+}
+
+void frames_account(mfn_t first, uint64_t count)
+{
+	total_frames += count;
+	if (mfn_raw(first) + count - 1 > max_mfn)
+		max_mfn = mfn_raw(first) + count - 1;
+}
+
+void frames_add(mfn_t first, uint64_t count)
+{
+	unsigned long irq = spin_lock_irqsave(&buddy_lock);
+	uint64_t n = mfn_raw(first), end = n + count;
+
+	while (n < end) {
+		unsigned order = n ? MIN((unsigned)__builtin_ctzl(n), ORDERS - 1U) : ORDERS - 1U;
+
+		while (n + BIT(order) > end)
+			order--;
+		for (uint64_t i = 0; i < BIT(order); i++) {
+			frame_table[n + i].state = PAGE_FREE;
+			frame_table[n + i].order = ORDERS;
+		}
+		free_block(mfn_from(n), order, DIRTY);
+		n += BIT(order);
+	}
+	spin_unlock_irqrestore(&buddy_lock, irq);
+}
+
+uint64_t frames_free_count(void)
+{
+	return READ_ONCE(free_frames);
+}
+
+uint64_t frames_total(void)
+{
+	return total_frames;
+}
+
+uint64_t mm_max_mfn(void)
+{
+	return max_mfn;
+}
