@@ -269,6 +269,7 @@ static void decode_sizes(struct insn *insn, uint16_t attributes)
 {
 	bool opsize = insn->prefixes & INSN_PFX_OPSIZE;
 	bool addrsize = insn->prefixes & INSN_PFX_ADDRSIZE;
+	uint16_t always; /* attributes that make an operand of eight bytes whatever the prefixes */
 
 	if (!insn_is_64(insn->mode)) {
 		bool wide = insn->mode == INSN_MODE_32;
@@ -281,10 +282,8 @@ static void decode_sizes(struct insn *insn, uint16_t attributes)
 	}
 
 	insn->addr_size = addrsize ? 4 : 8;
-	if (attributes & OPCODE_NATIVE ||
-	    (attributes & OPCODE_BRANCH && insn->mode == INSN_MODE_64))
-		insn->op_size = 8;
-	else if (insn->rex & INSN_REX_W)
+	always = OPCODE_NATIVE | (insn->mode == INSN_MODE_64 ? OPCODE_BRANCH : 0);
+	if (attributes & always || insn->rex & INSN_REX_W)
 		insn->op_size = 8;
 	else if (opsize)
 		insn->op_size = 2;

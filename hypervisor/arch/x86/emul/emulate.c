@@ -15,12 +15,12 @@ static unsigned int fetchable(const struct insn_ctx *ctx, uint64_t rip, uint64_t
 
 	if (insn_is_64((enum insn_mode)ctx->mode)) {
 		*ret_linear = rip;
-		return emul_is_canonical(ctx, rip) ? INSN_MAX_LENGTH : 0;
+		/* As for data, the last byte of the address space is out of reach. */
+		left = emul_is_canonical(ctx, rip) ? UINT64_MAX - rip : 0;
+	} else {
+		*ret_linear = (uint32_t)(cs->base + rip);
+		left = rip <= cs->limit ? cs->limit - rip + 1 : 0;
 	}
-	*ret_linear = (uint32_t)(cs->base + rip);
-	if (rip > cs->limit)
-		return 0;
-	left = cs->limit - rip + 1;
 	return left < INSN_MAX_LENGTH ? (unsigned int)left : INSN_MAX_LENGTH;
 }
 
@@ -54,7 +54,8 @@ int insn_fetch(struct insn_ctx *ctx, const struct insn_ops *ops, struct insn *re
 
 static int dispatch(struct emul *e)
 {
-	if (e->insn->encoding == INSN_VEX)
+	/* Real mode does not know VEX (SDM 2, 2.3.2). */
+	if (e->insn->encoding == INSN_VEX && !e->ctx->real_mode)
 		return emul_vector(e);
 	if (e->insn->encoding != INSN_LEGACY)
 		return -EOPNOTSUPP;
