@@ -17,7 +17,7 @@
 #include <xen/version.h>
 
 /* An address that the page tables of this kernel do not map. */
-#define UNMAPPED 0xdead00000000ull
+#define UNMAPPED 0x7ead00000000ull
 
 static uint8_t scratch[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 

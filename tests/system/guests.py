@@ -97,7 +97,9 @@ def compare(stage, name, lines):
 
 
 def run(stage, options):
-    wanted = [n for n in names() if stage.wanted(n)]
+    # A kernel that stock Xen cannot run is not run there, and has no record.
+    ours_only = {key.split()[0] for key in differences() if key.endswith(" *")}
+    wanted = [n for n in names() if stage.wanted(n) and not (HYPERVISOR == "xen" and n in ours_only)]
     good, output = make("guest-programs", keep_going=True)
     if not good:
         stage.fail("build", "the test kernels do not build", tail(output))
@@ -119,5 +121,5 @@ def run(stage, options):
             stage.fail(f"{name}.run", "no result line", vm.tail())
         if options.record and not problem:
             record(name, lines)
-        elif not options.record:
+        elif not options.record and name not in ours_only:
             compare(stage, name, lines)

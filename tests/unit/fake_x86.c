@@ -223,6 +223,7 @@ static void gsi_fire(struct fake_gsi *g)
 {
 	check(!fake_irqs_off, "an interrupt with interrupts off");
 	fake_irqs_off = true;
+	g->fires++;
 	if (g->level)
 		g->masked = true;
 	g->handler(g->data);

@@ -51,7 +51,7 @@ extern struct fake_vcpu_events fake_events[MAX_VCPUS];
 #define FAKE_GSIS 64
 struct fake_gsi {
 	bool bound, level, low, masked, line, reserved;
-	unsigned binds;
+	unsigned binds, fires;
 	void (*handler)(void *data);
 	void *data;
 };

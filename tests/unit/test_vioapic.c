@@ -330,6 +330,7 @@ static void test_level_masked_in_service(void **state)
 	rte_w(9, 0x60 | LEVEL | MASKED);
 	rte_w(9, 0x60 | LEVEL);
 	assert_true(fake_gsis[9].masked);
+	assert_int_equal(fake_gsis[9].fires, 2);
 	assert_int_equal(vlapic_highest_irr(vcpu(0)), -1);
 	fake_gsi_line(9, false);
 	eoi(0);

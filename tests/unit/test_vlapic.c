@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -1120,6 +1121,57 @@ static void test_concurrent_raises(void **state)
 	assert_int_equal(vlapic_highest_irr(vcpu(0)), -1);
 }
 
+#define PAIRS 100000
+
+static unsigned stuck, pairs_done;
+
+static bool irr_word_empties(void)
+{
+	struct timespec start, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		uint64_t word = 0;
+
+		vlapic_mmio_read(vcpu(0), IRR + 0x10, 4, &word);
+		if (word == 0)
+			return true;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < 5);
+	return false;
+}
+
+static void *pair_raiser(void *arg)
+{
+	unsigned i;
+
+	(void)arg;
+	for (i = 0; i < PAIRS && !stuck; i++) {
+		vlapic_set_irq(vcpu(0), 0x31, false);
+		vlapic_set_irq(vcpu(0), 0x30, false);
+		if (!irr_word_empties())
+			__atomic_store_n(&stuck, 1, __ATOMIC_SEQ_CST);
+	}
+	__atomic_store_n(&pairs_done, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* A bit that comes in while the last one of its word is taken out must not be overlooked. */
+static void test_concurrent_last_bit_of_word(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	stuck = pairs_done = 0;
+	assert_int_equal(pthread_create(&thread, NULL, pair_raiser, NULL), 0);
+	while (!__atomic_load_n(&pairs_done, __ATOMIC_SEQ_CST)) {
+		while (take(0) >= 0)
+			wr(0, EOI, 0);
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(stuck, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1160,6 +1212,7 @@ int main(void)
 		T(test_timer_stall_and_new_vector),
 		T(test_timer_disabled_and_moved),
 		T(test_concurrent_raises),
+		T(test_concurrent_last_bit_of_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

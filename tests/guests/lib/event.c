@@ -12,6 +12,9 @@ static void upcall(struct trap_frame *frame)
 {
 	(void)frame;
 	event_shared_info->vcpu_info[0].evtchn_upcall_pending = 0;
+	/* The next event makes an upcall only when the selector of its word is clear. */
+	__atomic_exchange_n(&event_shared_info->vcpu_info[0].evtchn_pending_sel, 0,
+			    __ATOMIC_SEQ_CST);
 	event_upcalls++;
 	/* A vector set by HVMOP_set_evtchn_upcall_vector passes through the local APIC. */
 	apic_eoi();
