@@ -419,6 +419,10 @@ static void test_not_accepted(void **state)
 	dest_w(9, 77);
 	fake_gsi_line(9, true);
 	assert_int_equal(rte_r(9), 0x60 | LEVEL | PENDING);
+	rte_w(9, 0x60 | LEVEL | MASKED);
+	assert_int_equal(rte_r(9), 0x60 | LEVEL | MASKED);
+	rte_w(9, 0x60 | LEVEL);
+	assert_int_equal(rte_r(9), 0x60 | LEVEL | PENDING);
 	dest_w(9, 4);
 	assert_int_equal(rte_r(9), 0x60 | LEVEL | REMOTE_IRR);
 	assert_int_equal(take(2), 0x60);
