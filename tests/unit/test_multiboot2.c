@@ -532,6 +532,53 @@ static void test_arguments(void **state)
 	assert_string_equal(mb2_arguments("", ""), "");
 }
 
+/* What GRUB 2.06 passed on an emulated machine; the same files seed the fuzz target. */
+static int parse_recorded(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	size_t len;
+	int rc;
+
+	assert_non_null(f);
+	len = fread(bld.b, 1, sizeof(bld.b), f);
+	fclose(f);
+	rc = mb2_info_init(&info, bld.b, len, &reason);
+	if (rc)
+		return rc;
+	assert_string_equal(info.loader_name, "GRUB 2.06-13+deb12u2");
+	assert_string_equal(mb2_arguments(info.loader_name, info.cmdline),
+			    "console=com1 com1=115200,8n1 dom0_mem=1024M loglvl=all");
+	assert_int_equal(info.nr_modules, 2);
+	assert_int_equal(info.modules[0].end - info.modules[0].start, 5000);
+	assert_string_equal(mb2_arguments(info.loader_name, info.modules[0].cmdline),
+			    "root=/dev/nvme0n1p1 ro console=hvc0");
+	assert_int_equal(info.modules[1].end - info.modules[1].start, 3000);
+	assert_true(info.have_framebuffer);
+	assert_int_equal(info.framebuffer.width, 1024);
+	assert_int_equal(info.framebuffer.type, MB2_FB_RGB);
+	return 0;
+}
+
+static void test_grub_on_bios(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_recorded("tests/fuzz/corpus/multiboot2/grub-bios"), 0);
+	assert_int_equal(info.rsdp_size, 20);
+	assert_false(info.have_efi64);
+	assert_true(memmap_covers(&info.map, 0x100000, 0x1ffdf000, MEMMAP_RAM));
+}
+
+static void test_grub_on_uefi(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_recorded("tests/fuzz/corpus/multiboot2/grub-efi"), 0);
+	assert_int_equal(info.rsdp_size, 36);
+	assert_true(info.have_efi64);
+	assert_false(info.efi_boot_services);
+	assert_true(memmap_total(&info.map, MEMMAP_RAM) > UINT64_C(480) << 20);
+	assert_true(memmap_total(&info.map, MEMMAP_ACPI) > 0);
+}
+
 /* ---- memory map ---- */
 
 static struct memmap in, out;
@@ -697,6 +744,8 @@ int main(void)
 		cmocka_unit_test(test_framing),
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_grub_on_bios),
+		cmocka_unit_test(test_grub_on_uefi),
 		cmocka_unit_test(test_map_overlaps),
 		cmocka_unit_test(test_map_merges),
 		cmocka_unit_test(test_map_type_order),

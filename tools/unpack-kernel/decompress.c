@@ -17,6 +17,9 @@
 
 #define SIZE_TRAILER 4
 
+/* Dictionaries of xz and lzma are allocated as declared; Linux uses at most 128 MiB. */
+#define LZMA_MEMORY_LIMIT ((uint64_t)256 << 20)
+
 /* lz4 legacy format: blocks of a compressed size and data, each up to this when unpacked. */
 #define LZ4_LEGACY_BLOCK ((size_t)8 << 20)
 
@@ -78,14 +81,14 @@ static bool unpack_xz(struct streams *s)
 {
 	lzma_stream l = LZMA_STREAM_INIT;
 
-	return run_lzma(s, &l, lzma_stream_decoder(&l, UINT64_MAX, 0));
+	return run_lzma(s, &l, lzma_stream_decoder(&l, LZMA_MEMORY_LIMIT, 0));
 }
 
 static bool unpack_lzma(struct streams *s)
 {
 	lzma_stream l = LZMA_STREAM_INIT;
 
-	return run_lzma(s, &l, lzma_alone_decoder(&l, UINT64_MAX));
+	return run_lzma(s, &l, lzma_alone_decoder(&l, LZMA_MEMORY_LIMIT));
 }
 
 static bool unpack_zstd(struct streams *s)
