@@ -101,6 +101,7 @@ int arch_vcpu_init(struct vcpu *v)
 		return err;
 	mtrr_vcpu_init(v);
 	v->arch.sipi_wait = v->id != 0;
+	arch_vcpu_time_update(v);
 	return 0;
 }
 
