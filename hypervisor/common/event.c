@@ -34,9 +34,13 @@ void event_wake_pollers(struct domain *d, uint32_t port)
 	struct vcpu *v;
 	unsigned i;
 
-	(void)port;
 	DOMAIN_FOR_EACH_VCPU (d, v, i) {
-		if (__atomic_load_n(&v->polling, __ATOMIC_SEQ_CST))
+		uint32_t wanted;
+
+		if (!__atomic_load_n(&v->polling, __ATOMIC_SEQ_CST))
+			continue;
+		wanted = READ_ONCE(v->poll_port);
+		if (!wanted || wanted == port)
 			vcpu_kick(v);
 	}
 }
