@@ -72,7 +72,7 @@ void heap_page_free(void *page)
 #define MAX_TIMERS 64
 
 uint64_t fake_now;
-unsigned fake_timer_runs;
+unsigned fake_timer_runs, fake_timer_cpu;
 static struct timer *timers[MAX_TIMERS];
 
 uint64_t time_now(void)
@@ -113,6 +113,7 @@ void timer_set(struct timer *t, uint64_t deadline)
 {
 	t->deadline = deadline;
 	t->armed = true;
+	fake_timer_cpu = t->cpu;
 }
 
 void timer_stop(struct timer *t)

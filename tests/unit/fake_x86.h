@@ -35,6 +35,7 @@ extern int fake_heap_fail_after; /* so many succeed, then all fail; -1: none fai
 /* Time: fake_time_pass() runs the timers that become due, in their order, at their time. */
 extern uint64_t fake_now;
 extern unsigned fake_timer_runs;
+extern unsigned fake_timer_cpu; /* of the timer that was armed last */
 void fake_time_pass(uint64_t ns);
 /* Runs due timers only: after fake_now was set by hand, timers are late. */
 void fake_timers_run(void);

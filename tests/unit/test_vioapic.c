@@ -575,6 +575,119 @@ static void test_emulated_level(void **state)
 	assert_int_equal(take(0), 0x60);
 }
 
+/* ---- Any sequence of operations ---- */
+
+static uint32_t random_state;
+
+static unsigned any(unsigned n)
+{
+	random_state = random_state * 1664525 + 1013904223;
+	return (random_state >> 8) % n;
+}
+
+/* A real pin is open exactly when its entry says so: a closed one that nothing opens again would be dead. */
+static void check_pins(void)
+{
+	unsigned pin;
+
+	for (pin = 0; pin < 4; pin++) {
+		const struct fake_gsi *g = &fake_gsis[pin];
+		uint32_t rte = rte_r(pin);
+		bool waits = rte & (REMOTE_IRR | PENDING);
+
+		assert_true(!(rte & REMOTE_IRR) || (rte & LEVEL));
+		if (rte & MASKED) {
+			assert_true(!g->bound || g->masked);
+			continue;
+		}
+		assert_true(g->bound);
+		assert_int_equal(g->level, !!(rte & LEVEL));
+		assert_int_equal(g->low, !!(rte & LOW));
+		if (!(rte & LEVEL) || !waits)
+			assert_false(g->masked);
+		else
+			assert_true(g->masked);
+	}
+}
+
+static void random_operation(void)
+{
+	static const uint32_t vectors[] = {0x0f, 0x40, 0x41, 0x60};
+	unsigned pin = any(4), n = any(NR);
+
+	switch (any(10)) {
+	case 0:
+	case 1:
+		rte_w(pin, vectors[any(4)] | any(2) * LEVEL | (any(4) == 0) * MASKED |
+				   (any(8) == 0) * LOW | any(2) * LOWEST);
+		break;
+	case 2:
+		rte_w(pin, rte_r(pin) ^ MASKED);
+		break;
+	case 3:
+		dest_w(pin, any(4) ? 2 * n : 77);
+		break;
+	case 4:
+		fake_gsi_line(pin, any(2));
+		break;
+	case 5:
+		fake_gsi_pulse(pin);
+		break;
+	case 6:
+		take(n);
+		break;
+	case 7:
+		eoi(n);
+		break;
+	case 8:
+		mmio_w(IO0 + 0x40, 4, vectors[any(4)]);
+		break;
+	default:
+		vlapic_mmio_write(vcpu(n), 0xf0, 4, any(8) ? 0x1ff : 0xff);
+		break;
+	}
+}
+
+static void test_random_operations(void **state)
+{
+	unsigned round, i;
+
+	(void)state;
+	for (round = 1; round <= 200; round++) {
+		random_state = round;
+		for (i = 0; i < 500; i++) {
+			random_operation();
+			check_pins();
+		}
+		/* Every device is served, every interrupt ended: all pins are idle and open. */
+		for (i = 0; i < 4; i++) {
+			fake_gsi_line(i, false);
+			dest_w(i, 0);
+			rte_w(i, 0x50 | LEVEL);
+			mmio_w(IO0 + 0x40, 4, 0x50);
+		}
+		for (i = 0; i < NR; i++) {
+			vlapic_mmio_write(vcpu(i), 0xf0, 4, 0x1ff);
+			while (take(i) >= 0)
+				eoi(i);
+		}
+		for (i = 0; i < 40; i++)
+			eoi(i % NR);
+		for (i = 0; i < NR; i++) {
+			while (take(i) >= 0)
+				eoi(i);
+		}
+		check_pins();
+		for (i = 0; i < 4; i++) {
+			assert_int_equal(rte_r(i), 0x50 | LEVEL);
+			fake_gsi_line(i, true);
+			assert_int_equal(take(0), 0x50);
+			fake_gsi_line(i, false);
+			eoi(0);
+		}
+	}
+}
+
 #define H(name) cmocka_unit_test_setup_teardown(name, setup_host, teardown)
 #define E(name) cmocka_unit_test_setup_teardown(name, setup_emulated, teardown)
 
@@ -596,6 +709,7 @@ int main(void)
 		H(test_delivery_modes),
 		H(test_extended_destination),
 		H(test_init_failures),
+		H(test_random_operations),
 		E(test_emulated_edge),
 		E(test_emulated_level),
 	};

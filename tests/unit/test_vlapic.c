@@ -1054,10 +1054,11 @@ static void test_timer_disabled_and_moved(void **state)
 	wr(0, SVR, 0x1ff);
 	wr(0, LVTT, 0x50 | PERIODIC);
 	assert_int_equal(fake_timers_armed(), 1);
+	/* The timer follows the vCPU when it is armed again. */
 	vcpu(0)->cpu = 3;
-	vlapic_migrate(vcpu(0));
 	fake_time_pass(2000000);
 	assert_true(pending(0, 0x50));
+	assert_int_equal(fake_timer_cpu, 3);
 	vlapic_init_reset(vcpu(0));
 	assert_int_equal(fake_timers_armed(), 0);
 	assert_false(pending(0, 0x50));

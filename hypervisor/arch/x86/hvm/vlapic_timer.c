@@ -79,6 +79,8 @@ static void arm(struct vlapic *vl, uint64_t now)
 	}
 	if (is_periodic(vl) && deadline - now < MIN_PERIOD_NS && period < MIN_PERIOD_NS)
 		deadline = t->start + DIV_ROUND_UP(now + MIN_PERIOD_NS - t->start, period) * period;
+	/* The vCPU may have moved to another CPU since: a timer there needs no interrupt to wake it. */
+	timer_migrate(&t->timer, vl->vcpu->cpu);
 	timer_set(&t->timer, deadline);
 }
 
@@ -160,14 +162,6 @@ void vlapic_timer_reset(struct vlapic *vl)
 	timer_stop(&vl->timer.timer);
 	vlapic_put(vl, LAPIC_LVT_TIMER, LVT_MASKED);
 	spin_unlock(&vl->timer.lock);
-}
-
-void vlapic_migrate(struct vcpu *v)
-{
-	struct vlapic *vl = v->arch.vlapic;
-
-	if (vl && vl->timer.timer.cpu != v->cpu)
-		timer_migrate(&vl->timer.timer, v->cpu);
 }
 
 int vlapic_timer_init(struct vlapic *vl)

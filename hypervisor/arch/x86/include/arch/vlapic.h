@@ -18,8 +18,6 @@ void vlapic_finish(struct vcpu *v);
  */
 void vlapic_reset(struct vcpu *v);
 void vlapic_init_reset(struct vcpu *v);
-/* The vCPU will run on another CPU: takes its timer along. */
-void vlapic_migrate(struct vcpu *v);
 
 /* APIC_BASE (0x1b), x2APIC registers 0x800–0x83f. 0, or -EINVAL: the caller injects #GP. */
 int vlapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *ret_value);
