@@ -111,15 +111,19 @@ unsigned gsi_count(void)
 	return pin_count;
 }
 
+static void pin_ack(struct irq *irq)
+{
+	struct pin *p = irq->data;
+
+	spin_lock(&ioapic_lock);
+	set_mask(p, true);
+	spin_unlock(&ioapic_lock);
+}
+
 static void pin_interrupt(struct irq *irq)
 {
 	struct pin *p = irq->data;
 
-	if (p->level) {
-		spin_lock(&ioapic_lock);
-		set_mask(p, true);
-		spin_unlock(&ioapic_lock);
-	}
 	p->handler(p->data);
 }
 
@@ -145,6 +149,7 @@ int gsi_bind(unsigned gsi, bool level, bool active_low, void (*handler)(void *da
 	p->data = data;
 	p->level = level;
 	p->irq.handler = pin_interrupt;
+	p->irq.ack = level ? pin_ack : NULL;
 	p->irq.data = p;
 	err = irq_attach(&p->irq, 0);
 	if (!err) {

@@ -90,15 +90,19 @@ void irq_dispatch(uint8_t vector)
 		apic_error_interrupt();
 		return;
 	}
-	apic_eoi();
 	irq = __atomic_load_n(&c->arch.vector_irq[vector], __ATOMIC_ACQUIRE);
 	if (!irq) {
 		/* One that was detached while it was on its way. */
+		apic_eoi();
 		log_debug("IRQ: vector 0x%02x on CPU %u has no owner\n", vector, c->id);
 		return;
 	}
 	c->arch.irq_running = irq;
 	arch_mb();
+	/* A level-triggered pin is closed before the EOI, or it fires again at once. */
+	if (irq->ack)
+		irq->ack(irq);
+	apic_eoi();
 	if (__atomic_load_n(&c->arch.vector_irq[vector], __ATOMIC_ACQUIRE) == irq)
 		irq->handler(irq);
 	__atomic_store_n(&c->arch.irq_running, NULL, __ATOMIC_RELEASE);

@@ -6,6 +6,7 @@
 #include <arch/cpu.h>
 #include <arch/dom0.h>
 #include <arch/dom0_acpi.h>
+#include <arch/legacy.h>
 #include <arch/machine.h>
 #include <arch/paging.h>
 #include <arch/start_info.h>
@@ -27,6 +28,7 @@
 #include <bulkhead/mm_init.h>
 #include <bulkhead/p2m.h>
 #include <bulkhead/pci.h>
+#include <bulkhead/serial.h>
 #include <bulkhead/string.h>
 
 #include <xen/arch-x86/hvm/start_info.h>
@@ -413,6 +415,13 @@ static void __init create_vcpus(struct domain *d)
 	}
 }
 
+static void __init deny_ports(unsigned first, unsigned last, void *arg)
+{
+	(void)arg;
+	if (legacy_deny(first, last))
+		log_warn("dom0: ports 0x%x-0x%x could not be withheld\n", first, last);
+}
+
 void __init dom0_build(const struct acpi_madt *madt)
 {
 	struct domain_config cfg = {.flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap |
@@ -435,6 +444,7 @@ void __init dom0_build(const struct acpi_madt *madt)
 	err = domain_create(0, &cfg, &d);
 	if (err)
 		panic("dom0 cannot be created: error %d", err);
+	serial_for_each_port_range(deny_ports, NULL);
 	d->max_pages = ~0U;
 	d->privileged = true;
 	if (p2m_pool_set(d, 256UL * cfg.max_vcpus + 4096 + (bytes >> 20)))
