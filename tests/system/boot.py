@@ -6,7 +6,7 @@ import re
 import tempfile
 
 from harness.report import tail
-from images import debian, initramfs, iso
+from images import debian, debian_root, initramfs, iso
 from . import machine
 
 HYPERVISOR = os.environ.get("HYPERVISOR", "bulkhead")
@@ -56,6 +56,16 @@ class Dom0Boot:
         self.devices, self.framebuffer, self.allowed, self.limit = list(devices), framebuffer, allowed, limit
         self.attacks = []
 
+    def run_debian(self):
+        """The full root on NVMe, in place of the checks of the initramfs."""
+        words = (f"bh.root=/dev/nvme0n1 bh.test={','.join(self.words)} bh.end={self.end} {self.kernel_words}")
+        image = medium(words, self.hv_words)
+        devices = (machine.nvme(debian_root.debian_root(), throw_away=True) + machine.USB + machine.NET
+                   + self.devices)
+        with machine.Machine(self.name, image, self.kind, self.smp, self.mem, devices, limit=self.limit) as vm:
+            self._converse(vm, r"^BULKHEAD-DEBIAN")
+        self._check_faults(vm)
+
     def run(self):
         content = disk_content()
         words = (f"bh.test={','.join(self.words)} bh.cpus={self.smp} bh.mem=900 bh.end={self.end} "
@@ -73,14 +83,14 @@ class Dom0Boot:
                 self._check_disks(vm, {"nvme": self.nvme_image, "ahci": ahci_image})
         self._check_faults(vm)
 
-    def _converse(self, vm):
+    def _converse(self, vm, marker=r"^BULKHEAD-USERSPACE"):
         vm.when(r"^MOVE-TABLET\?", lambda vm, _: [vm.point(x, 9000) for x in (1000, 9000, 20000)])
         vm.when(r"^PRESS-KEY\?", lambda vm, _: vm.key("a"))
         vm.when(r"^LOOK-AT-DISPLAY\?", self._look)
         vm.when(r"^MAIL\?", self._mail)
         vm.when(r"^TEST dma:", self._after_attack)
         try:
-            seen = vm.wait_for(r"^BULKHEAD-USERSPACE")
+            seen = vm.wait_for(marker)
             self.stage.ok(f"{self.name}.userspace", f"{vm.arrived(seen.start()):.1f} s")
             vm.wait_for(r"^TESTS-DONE")
             reason = vm.wait_exit(60)

@@ -46,8 +46,10 @@ def data_disk(place, content, mib=64):
     return path
 
 
-def nvme(image, name="nvme0"):
-    return ["-drive", f"file={image},if=none,id={name},format=raw,file.locking=off",
+def nvme(image, name="nvme0", throw_away=False):
+    """throw_away: what the guest writes is forgotten with the machine."""
+    forget = ",snapshot=on" if throw_away else ",file.locking=off"
+    return ["-drive", f"file={image},if=none,id={name},format=raw{forget}",
             "-device", f"nvme,drive={name},serial={name}"]
 
 
@@ -85,10 +87,11 @@ class Machine:
         self.exit_code = self.process = None
         self.stack = contextlib.ExitStack()
 
-    def command(self, place):
+    def command(self, place, serial=None, display="none"):
+        """QEMU's command line; by default the serial line and QMP are sockets in the place given."""
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-name", self.name,
                    "-machine", "q35", "-accel", "tcg", "-cpu", self.cpu, "-smp", str(self.smp),
-                   "-m", str(self.mem), "-display", "none", "-vga", "std", "-no-reboot"]
+                   "-m", str(self.mem), "-display", display, "-vga", "std", "-no-reboot"]
         command += IOMMUS[self.iommu] + (ICOUNT if self.icount else [])
         if self.firmware == "uefi":
             variables = os.path.join(place, "vars.fd")
@@ -97,7 +100,7 @@ class Machine:
                         "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
         command += ["-drive", f"file={self.iso},if=none,id=cd0,format=raw,media=cdrom,readonly=on",
                     "-device", "ide-cd,bus=ide.2,drive=cd0,bootindex=0"]
-        command += ["-chardev", f"socket,id=ser0,path={place}/serial,server=on,wait=on",
+        command += serial or ["-chardev", f"socket,id=ser0,path={place}/serial,server=on,wait=on",
                     "-serial", "chardev:ser0",
                     "-chardev", f"socket,id=qmp0,path={place}/qmp,server=on,wait=on",
                     "-mon", "chardev=qmp0,mode=control"]

@@ -20,6 +20,12 @@ def words(text):
     return [w for w in every if HYPERVISOR != "xen" or w != "rescan"]
 
 
+def debian_words():
+    every = "units root lspci lsusb display net dmesg".split()
+    # The control tools need the control interface.
+    return every + ["xl", "xldmesg"] if HYPERVISOR == "xen" else every
+
+
 @test
 def bios_vtd(stage, name):
     Dom0Boot(stage, name, "bios-vtd", words=words(ALL_WORDS)).run()
@@ -49,6 +55,11 @@ def bios_vtd_smp4(stage, name):
 @test
 def reboot(stage, name):
     Dom0Boot(stage, name, "bios-vtd", words=words("cpus"), end="reboot").run()
+
+
+@test
+def debian(stage, name):
+    Dom0Boot(stage, name, "bios-vtd", words=debian_words(), limit=400).run_debian()
 
 
 def run(stage, _options):

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# "make run": boots the Debian dom0 with the serial console on the terminal (Ctrl-a x ends, Ctrl-a c: monitor).
+import argparse
+import os
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+os.chdir(os.path.dirname(os.path.dirname(HERE)))
+
+from images import debian_root  # noqa: E402
+from system import boot, machine  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--machine", default="bios-vtd", help="bios-vtd, uefi-vtd, bios-amdvi, …")
+    parser.add_argument("--smp", type=int, default=1)
+    parser.add_argument("--mem", type=int, default=4096)
+    parser.add_argument("--display", default="none", help="QEMU's -display: gtk, vnc=:1, …")
+    parser.add_argument("--words", default="", help="more words for the hypervisor's command line")
+    parser.add_argument("--kernel", help="an ELF to boot in place of Debian's kernel")
+    options = parser.parse_args()
+
+    modules = [(options.kernel, "")] if options.kernel else None
+    image = boot.medium("bh.root=/dev/nvme0n1", options.words, modules=modules)
+    devices = machine.USB + machine.NET + machine.EDU
+    if not options.kernel:
+        devices += machine.nvme(debian_root.debian_root(), throw_away=True)
+    vm = machine.Machine("run", image, options.machine, options.smp, options.mem, devices)
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
+        command = vm.command(place, serial=["-serial", "mon:stdio"], display=options.display)
+        print("Ctrl-a x ends the emulator.", flush=True)
+        status = os.spawnvp(os.P_WAIT, command[0], command)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
