@@ -111,10 +111,8 @@ static int try_acquire(struct grant_table *gt, uint32_t ref, domid_t user, bool 
 		return GNTST_eagain;
 	}
 	rc = claim(entry, in_use, user, readonly, map);
-	if (rc != GNTST_okay) {
-		unclaim(gt, ref, act);
+	if (rc != GNTST_okay)
 		return rc;
-	}
 	if (in_use) {
 		*mfn = act->mfn;
 	} else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Grant tables: error codes, life cycles of mappings and copies, hostile granters, leaks.
-// links: hypervisor/common/grant.c hypervisor/common/grant_map.c hypervisor/common/grant_copy.c
+// links: hypervisor/common/grant_map.c hypervisor/common/grant_copy.c
 // links: hypervisor/common/grant_op.c hypervisor/common/physmap.c hypervisor/common/page_owner.c
 // links: hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 // libs: -Wl,--wrap=p2m_get_page
@@ -18,6 +18,13 @@
 #include <bulkhead/grant.h>
 #include <bulkhead/log.h>
 #include <bulkhead/physmap.h>
+
+/* Called before each attempt to change an entry of the guest. */
+static void (*on_claim)(void);
+#define __atomic_compare_exchange_n(p, e, v, w, s, f) \
+ (on_claim ? on_claim() : (void)0, __atomic_compare_exchange_n(p, e, v, w, s, f))
+#include "../../hypervisor/common/grant.c"
+#undef __atomic_compare_exchange_n
 
 static struct domain *back, *front; /* backend maps what frontend grants */
 
@@ -61,7 +68,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct grant_entry_v1 *entry(struct domain *d, uint32_t ref)
+static struct grant_entry_v1 *entry_at(struct domain *d, uint32_t ref)
 {
 	mfn_t m;
 
@@ -71,9 +78,9 @@ static struct grant_entry_v1 *entry(struct domain *d, uint32_t ref)
 
 static void grant(struct domain *d, uint32_t ref, domid_t to, uint32_t gfn, uint16_t flags)
 {
-	*entry(d, ref) = (struct grant_entry_v1){.flags = GTF_permit_access | flags,
-						 .domid = to,
-						 .frame = gfn};
+	*entry_at(d, ref) = (struct grant_entry_v1){.flags = GTF_permit_access | flags,
+						    .domid = to,
+						    .frame = gfn};
 }
 
 static int64_t gt_call(uint64_t cmd, void *arg, size_t size, uint32_t count)
@@ -292,7 +299,7 @@ static void map_and_unmap(void **state)
 	data = fixture_page(back, 200);
 	*data = 0x1234;
 	assert_int_equal(*(uint32_t *)fixture_page(front, 5), 0x1234);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
 	assert_int_equal(page_refs(front, 5), refs + 1);
 	assert_int_equal(front->refs, 2);
 	/* The wrong handle, the wrong place. */
@@ -303,7 +310,7 @@ static void map_and_unmap(void **state)
 	assert_int_equal(fixture_type(back, 200), P2M_GRANT_RW);
 	assert_int_equal(unmap(handle, 200), GNTST_okay);
 	assert_int_equal(fixture_type(back, 200), P2M_NONE);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access);
 	assert_int_equal(page_refs(front, 5), refs);
 	assert_int_equal(front->refs, 1);
 	assert_int_equal(unmap(handle, 200), GNTST_bad_handle);
@@ -316,27 +323,27 @@ static void readonly(void **state)
 	(void)state;
 	grant(front, 8, 1, 5, GTF_readonly);
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &w), GNTST_general_error);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_readonly);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_readonly);
 	assert_int_equal(map(8, 200, GNTMAP_host_map | GNTMAP_readonly, &r1), GNTST_okay);
 	assert_int_equal(fixture_type(back, 200), P2M_GRANT_RO);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_readonly | GTF_reading);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_readonly | GTF_reading);
 	/* In use already: still no right to write. */
 	assert_int_equal(map(8, 201, GNTMAP_host_map, &w), GNTST_general_error);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_readonly | GTF_reading);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_readonly | GTF_reading);
 	assert_int_equal(unmap(r1, 200), GNTST_okay);
 
 	/* Readers and a writer: each flag goes with its last user. */
 	grant(front, 9, 1, 6, 0);
 	assert_int_equal(map(9, 200, GNTMAP_host_map | GNTMAP_readonly, &r1), GNTST_okay);
-	assert_int_equal(entry(front, 9)->flags, GTF_permit_access | GTF_reading);
+	assert_int_equal(entry_at(front, 9)->flags, GTF_permit_access | GTF_reading);
 	assert_int_equal(map(9, 201, GNTMAP_host_map, &w), GNTST_okay);
 	assert_int_equal(map(9, 202, GNTMAP_host_map | GNTMAP_readonly, &r2), GNTST_okay);
-	assert_int_equal(entry(front, 9)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+	assert_int_equal(entry_at(front, 9)->flags, GTF_permit_access | GTF_reading | GTF_writing);
 	assert_int_equal(unmap(r1, 200), GNTST_okay);
 	assert_int_equal(unmap(w, 201), GNTST_okay);
-	assert_int_equal(entry(front, 9)->flags, GTF_permit_access | GTF_reading);
+	assert_int_equal(entry_at(front, 9)->flags, GTF_permit_access | GTF_reading);
 	assert_int_equal(unmap(r2, 202), GNTST_okay);
-	assert_int_equal(entry(front, 9)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 9)->flags, GTF_permit_access);
 }
 
 static void map_errors(void **state)
@@ -365,9 +372,9 @@ static void map_errors(void **state)
 	assert_int_equal(map(9, 200, GNTMAP_host_map, &h), GNTST_general_error);
 	grant(front, 9, 1, 5, GTF_sub_page);
 	assert_int_equal(map(9, 200, GNTMAP_host_map, &h), GNTST_general_error);
-	entry(front, 9)->flags = GTF_accept_transfer;
+	entry_at(front, 9)->flags = GTF_accept_transfer;
 	assert_int_equal(map(9, 200, GNTMAP_host_map, &h), GNTST_general_error);
-	entry(front, 9)->flags = GTF_transitive;
+	entry_at(front, 9)->flags = GTF_transitive;
 	assert_int_equal(map(9, 200, GNTMAP_host_map, &h), GNTST_general_error);
 	/* No such page. */
 	grant(front, 9, 1, 1000, 0);
@@ -382,7 +389,7 @@ static void map_errors(void **state)
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_general_error);
 	front->dying = DOMAIN_ALIVE;
 	/* None of these has left a trace. */
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access);
 	assert_int_equal(page_refs(front, 5), refs);
 	assert_int_equal(front->refs, 1);
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_okay);
@@ -493,7 +500,7 @@ static void nothing_replaces_a_grant(void **state)
 	grant(front, 9, 1, 6, 0);
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_okay);
 	assert_int_equal(map(9, 200, GNTMAP_host_map, &h2), GNTST_general_error);
-	assert_int_equal(entry(front, 9)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 9)->flags, GTF_permit_access);
 	m = fixture_mfn(back, 3);
 	physmap_begin(&b, back);
 	assert_int_equal(physmap_clear(&b, gfn_from(200)), -EPERM);
@@ -514,7 +521,7 @@ static void unmap_that_fails_keeps_the_mapping(void **state)
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_okay);
 	fixture_p2m_fail = 0;
 	assert_int_equal(unmap(h, 200), GNTST_general_error);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
 	assert_int_equal(unmap(h, 200), GNTST_okay);
 }
 
@@ -590,10 +597,10 @@ static void unmap_in_batches(void **state)
 	assert_int_equal(fixture_flushes - flushes, 4);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(ops[i].status, i == 7 || i == 9 ? GNTST_bad_handle : GNTST_okay);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
 	assert_int_equal(unmap(h[7], 207), GNTST_okay);
 	assert_int_equal(unmap(h[8], 208), GNTST_okay);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access);
 	assert_int_equal(front->refs, 1);
 }
 
@@ -640,7 +647,7 @@ static void mapper_dies(void **state)
 	assert_true(steps >= 6);
 	assert_int_equal(front->refs, 1);
 	assert_int_equal(page_refs(front, 5), refs);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access);
 	assert_int_equal(grant_domain_release_mappings(d), 0);
 	grant_domain_free(d);
 }
@@ -712,7 +719,7 @@ static void entry_changes_meanwhile(void **state)
 
 	(void)state;
 	grant(front, 8, 1, 5, 0);
-	target = entry(front, 8);
+	target = entry_at(front, 8);
 	lookups = 0;
 	on_lookup = frame_changes;
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_general_error);
@@ -735,6 +742,49 @@ static void entry_changes_meanwhile(void **state)
 	assert_int_equal(front->refs, 1);
 }
 
+static unsigned attempts, changes;
+
+static void header_changes(void)
+{
+	attempts++;
+	if (changes) {
+		changes--;
+		target->flags ^= GTF_PWT;
+	}
+}
+
+static void becomes_readonly(void)
+{
+	target->flags |= GTF_readonly;
+}
+
+/* Flags and domain are taken together, in a few tries. */
+static void header_changes_meanwhile(void **state)
+{
+	uint32_t h, refs = page_refs(front, 5);
+
+	(void)state;
+	grant(front, 8, 1, 5, 0);
+	target = entry_at(front, 8);
+	on_claim = header_changes;
+	changes = 4;
+	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_okay);
+	assert_int_equal(attempts, 5);
+	assert_int_equal(unmap(h, 200), GNTST_okay);
+	attempts = 0;
+	changes = 1000;
+	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_general_error);
+	assert_int_equal(attempts, 5);
+	assert_int_equal(entry_at(front, 8)->flags & (GTF_reading | GTF_writing), 0);
+	/* What it became is checked again. */
+	grant(front, 8, 1, 5, 0);
+	on_claim = becomes_readonly;
+	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_general_error);
+	on_claim = NULL;
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_readonly);
+	assert_int_equal(page_refs(front, 5), refs);
+}
+
 /* The granter clears or sets flags behind our back: they are put right with the next change, and counted without them. */
 static void granter_scribbles(void **state)
 {
@@ -743,13 +793,13 @@ static void granter_scribbles(void **state)
 	(void)state;
 	grant(front, 8, 1, 5, 0);
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_okay);
-	*entry(front, 8) = (struct grant_entry_v1){0};
+	*entry_at(front, 8) = (struct grant_entry_v1){0};
 	assert_int_equal(unmap(h, 200), GNTST_okay);
-	assert_int_equal(entry(front, 8)->flags, 0);
+	assert_int_equal(entry_at(front, 8)->flags, 0);
 	grant(front, 8, 1, 5, GTF_reading | GTF_writing);
 	assert_int_equal(map(8, 200, GNTMAP_host_map | GNTMAP_readonly, &h), GNTST_okay);
 	assert_int_equal(unmap(h, 200), GNTST_okay);
-	assert_int_equal(entry(front, 8)->flags & (GTF_reading | GTF_writing), 0);
+	assert_int_equal(entry_at(front, 8)->flags & (GTF_reading | GTF_writing), 0);
 }
 
 /* ---- Copy ---- */
@@ -819,8 +869,8 @@ static void copies(void **state)
 	assert_string_equal((char *)fixture_page(back, 4) + 3, "from the backend");
 
 	/* Nothing is in use any more. */
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_readonly);
-	assert_int_equal(entry(front, 9)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_readonly);
+	assert_int_equal(entry_at(front, 9)->flags, GTF_permit_access);
 	assert_int_equal(page_refs(front, 5), refs);
 	assert_int_equal(front->refs, 1);
 	assert_int_equal(back->refs, 1);
@@ -865,7 +915,7 @@ static void copy_errors(void **state)
 	/* A sub-page grant is none of version 1: the flag is ignored for copies. */
 	grant(front, 9, 1, 5, GTF_sub_page);
 	assert_int_equal(copy(copy_op(true, 9, false, 4)), GNTST_okay);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access);
 	assert_int_equal(front->refs, 1);
 	assert_int_equal(back->refs, 1);
 }
@@ -928,7 +978,7 @@ static void copy_while_mapped(void **state)
 	assert_int_equal(map(8, 200, GNTMAP_host_map | GNTMAP_readonly, &h), GNTST_okay);
 	/* Copies to it, through the grant and through the mapping (which is read-only). */
 	assert_int_equal(copy(copy_op(false, 3, true, 8)), GNTST_okay);
-	assert_int_equal(entry(front, 8)->flags, GTF_permit_access | GTF_reading);
+	assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access | GTF_reading);
 	assert_int_equal(copy(copy_op(false, 200, false, 3)), GNTST_okay);
 	assert_int_equal(copy(copy_op(false, 3, false, 200)), GNTST_bad_page);
 	assert_int_equal(unmap(h, 200), GNTST_okay);
@@ -956,9 +1006,9 @@ static void swaps(void **state)
 	assert_int_equal(swap(512, 8), GNTST_bad_gntref);
 	assert_int_equal(swap(8, 8), GNTST_okay);
 	assert_int_equal(swap(8, 9), GNTST_okay);
-	assert_int_equal(entry(front, 8)->domid, 3);
-	assert_int_equal(entry(front, 8)->frame, 6);
-	assert_int_equal(entry(front, 9)->domid, 1);
+	assert_int_equal(entry_at(front, 8)->domid, 3);
+	assert_int_equal(entry_at(front, 8)->frame, 6);
+	assert_int_equal(entry_at(front, 9)->domid, 1);
 	fixture_run(back);
 	assert_int_equal(map(9, 200, GNTMAP_host_map, &h), GNTST_okay);
 	fixture_run(front);
@@ -995,6 +1045,7 @@ int main(void)
 		T(mapper_dies),
 		T(granter_dies),
 		T(entry_changes_meanwhile),
+		T(header_changes_meanwhile),
 		T(granter_scribbles),
 		T(copies),
 		T(copy_errors),
