@@ -146,8 +146,8 @@ void fake_pci_msi(struct fake_function *f, unsigned pos, uint8_t next, unsigned 
 		fake_pci_mask(f, data + 4, 4, log2 == 5 ? ~0U : (1U << (1U << log2)) - 1);
 }
 
-void fake_pci_msix(struct fake_function *f, unsigned pos, uint8_t next, unsigned count, unsigned table_bar,
-		   uint32_t table, unsigned pba_bar, uint32_t pba)
+void fake_pci_msix(struct fake_function *f, unsigned pos, uint8_t next, unsigned count,
+		   unsigned table_bar, uint32_t table, unsigned pba_bar, uint32_t pba)
 {
 	fake_pci_cap(f, pos, PCI_CAP_ID_MSIX, next);
 	fake_pci_set(f, pos + 2, 2, count - 1);
@@ -198,7 +198,7 @@ void pci_conf_write(sbdf_t s, unsigned reg, unsigned size, uint32_t value)
 		uint8_t b = (uint8_t)(value >> i * 8), w = f->writable[reg + i];
 
 		f->config[reg + i] = (uint8_t)((f->config[reg + i] & ~w) | (b & w));
-		f->config[reg + i] &= (uint8_t)~(b & f->write1[reg + i]);
+		f->config[reg + i] &= (uint8_t) ~(b & f->write1[reg + i]);
 	}
 }
 
@@ -391,11 +391,13 @@ static int change(uint64_t gfn, uint64_t mfn, unsigned order, enum p2m_type type
 
 		/* Not modelled: parts of a superpage. vPCI changes a range with the entries that it set. */
 		s = slot_of(gfn & ~((1UL << orders[i]) - 1), orders[i], false);
-		check(!s || s->type == P2M_NONE || orders[i] <= order, "a superpage would be split");
+		check(!s || s->type == P2M_NONE || orders[i] <= order,
+		      "a superpage would be split");
 	}
 	/* A superpage replaces the table below it. */
 	for (unsigned i = 0; order && i < SLOTS; i++)
-		if (slots[i].used && slots[i].order < order && slots[i].gfn >> order == gfn >> order)
+		if (slots[i].used && slots[i].order < order &&
+		    slots[i].gfn >> order == gfn >> order)
 			slots[i].type = P2M_NONE;
 	slot_of(gfn, order, true)->mfn = mfn;
 	slot_of(gfn, order, true)->type = type;
@@ -455,7 +457,8 @@ mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, uns
 
 	(void)d;
 	*ret_type = s ? s->type : P2M_NONE;
-	*ret_order = s ? s->order : ORDER_4K;
+	/* A hole is as large as its surroundings without an entry; all of ours are below 4 GiB, or alone in a GiB. */
+	*ret_order = s ? s->order : gfn_raw(gfn) >> 20 ? ORDER_2M : ORDER_4K;
 	return s ? mfn_from(s->mfn + gfn_raw(gfn) - s->gfn) : mfn_invalid();
 }
 

@@ -20,7 +20,7 @@ struct fake_function {
 	uint8_t config[4096], writable[4096], write1[4096];
 	/* Where reads of config space come from a BAR that decodes: one piece of memory. */
 	unsigned memory_bar;
-	uint8_t memory[FAKE_MEMORY_SIZE];
+	uint8_t memory[FAKE_MEMORY_SIZE] __aligned(4096);
 	unsigned bar_writes_while_decoding; /* the device would have answered at two places */
 	unsigned config_writes;
 };
@@ -43,8 +43,8 @@ void fake_pci_cap(struct fake_function *f, unsigned pos, uint8_t id, uint8_t nex
 void fake_pci_ext_cap(struct fake_function *f, unsigned pos, uint16_t id, unsigned next);
 void fake_pci_msi(struct fake_function *f, unsigned pos, uint8_t next, unsigned log2, bool is64,
 		  bool maskable);
-void fake_pci_msix(struct fake_function *f, unsigned pos, uint8_t next, unsigned count, unsigned table_bar,
-		   uint32_t table, unsigned pba_bar, uint32_t pba);
+void fake_pci_msix(struct fake_function *f, unsigned pos, uint8_t next, unsigned count,
+		   unsigned table_bar, uint32_t table, unsigned pba_bar, uint32_t pba);
 /* What a reset of the function does to its registers. */
 void fake_pci_lose_state(struct fake_function *f);
 
@@ -54,10 +54,10 @@ void fake_pci_lose_state(struct fake_function *f);
 bool fake_p2m_is(uint64_t gfn, uint64_t pages, uint64_t mfn, enum p2m_type type);
 bool fake_p2m_empty(uint64_t gfn, uint64_t pages);
 void fake_p2m_put(uint64_t gfn, uint64_t pages, uint64_t mfn, enum p2m_type type);
-extern unsigned fake_p2m_changes;    /* entries written */
-extern unsigned fake_p2m_max_step;   /* most entries written in one batch */
-extern int fake_p2m_fail_after;	     /* so many changes succeed; -1: all */
-extern unsigned fake_p2m_batches;    /* open ones */
+extern unsigned fake_p2m_changes;  /* entries written */
+extern unsigned fake_p2m_max_step; /* most entries written in one batch */
+extern int fake_p2m_fail_after;	   /* so many changes succeed; -1: all */
+extern unsigned fake_p2m_batches;  /* open ones */
 
 /* ---- The hypervisor's own pages ---- */
 extern uint64_t fake_iommu_page, fake_ecam_page;

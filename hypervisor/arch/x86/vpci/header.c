@@ -266,10 +266,13 @@ static int rebar_init(struct vpci_dev *dev)
 
 /* ---- Setting up ---- */
 
-/* Another domain begins as after a reset: nothing decoded, no DMA, BARs unset. The device keeps its own. */
+/*
+ * Another domain begins as after a reset: nothing decoded, no DMA, BARs unset. The device keeps its own. Interrupt pins
+ * are shared with devices of other domains: not used.
+ */
 static void header_reset(struct vpci_dev *dev)
 {
-	vpci_hw_write(dev, PCI_COMMAND, 2, 0);
+	vpci_hw_write(dev, PCI_COMMAND, 2, PCI_COMMAND_INTX_OFF);
 	dev->decode = false;
 	for (unsigned i = 0; i <= VPCI_ROM; i++)
 		dev->bars[i].guest = 0;

@@ -125,27 +125,36 @@ static const char *check_range(const struct vpci_dev *dev, const struct vpci_bar
 	return NULL;
 }
 
-/* Some pages from job.pos on; NULL if they are fine. Advances. */
-static const char *check_pages(struct vpci_dev *dev, const struct vpci_bar *bar)
+/*
+ * Some pages from job.pos on; NULL if they are fine. Advances. That the machine's side is fine is remembered: it changes
+ * with the address only, and devices with the largest BARs are switched on and off several times while dom0 boots.
+ */
+static const char *check_pages(struct vpci_dev *dev, struct vpci_bar *bar)
 {
+	bool vetted = bar->vetted_mfn == bar->mfn && bar->vetted_pages == bar->pages;
 	struct vpci_job *job = &dev->job;
-	uint64_t end = MIN(bar->pages, job->pos + STEP_CHECKS);
 	uint64_t skip_until = job->pos;
 
-	for (; job->pos < end; job->pos++) {
+	for (unsigned n = 0; n < STEP_CHECKS && job->pos < bar->pages; n++) {
 		enum p2m_type type;
 		unsigned order;
 
-		if (frame_forbidden(bar->mfn + job->pos))
+		if (!vetted && frame_forbidden(bar->mfn + job->pos))
 			return "a page is the hypervisor's";
-		if (job->pos < skip_until)
-			continue;
-		/* RAM, grants and foreign pages of the guest have references: they are not replaced. */
-		p2m_lookup_order(dev->vpci->domain, gfn_from(bar->gfn + job->pos), &type, &order);
-		if (type != P2M_NONE && type != P2M_MMIO)
-			return "memory of the domain is there";
-		skip_until = job->pos + (1UL << order) -
-			     ((bar->gfn + job->pos) & ((1UL << order) - 1));
+		if (job->pos >= skip_until) {
+			/* RAM, grants and foreign pages of the guest have references: they are not replaced. */
+			uint64_t gfn = bar->gfn + job->pos;
+
+			p2m_lookup_order(dev->vpci->domain, gfn_from(gfn), &type, &order);
+			if (type != P2M_NONE && type != P2M_MMIO)
+				return "memory of the domain is there";
+			skip_until = job->pos + (1UL << order) - (gfn & ((1UL << order) - 1));
+		}
+		job->pos = vetted ? MIN(skip_until, bar->pages) : job->pos + 1;
+	}
+	if (job->pos == bar->pages) {
+		bar->vetted_mfn = bar->mfn;
+		bar->vetted_pages = bar->pages;
 	}
 	return NULL;
 }

@@ -47,8 +47,11 @@ static void hw_disable(struct vpci_dev *dev)
 {
 	uint32_t control = hw_control(dev);
 
-	if (control & CONTROL_ENABLE)
-		vpci_hw_write(dev, dev->msi.pos + MSI_CONTROL, 2, control & ~CONTROL_ENABLE);
+	if (!(control & CONTROL_ENABLE))
+		return;
+	vpci_hw_write(dev, dev->msi.pos + MSI_CONTROL, 2, control & ~CONTROL_ENABLE);
+	/* The answer to a read pushes messages before it that were sent already (PCIe Base 5.0, 2.4.1). */
+	(void)hw_control(dev);
 }
 
 static void detach_all(struct vpci_dev *dev)

@@ -132,6 +132,8 @@ static void disable(struct vpci_dev *dev)
 	struct vpci_msix *msix = &dev->msix;
 
 	vpci_hw_write(dev, msix->pos + MSIX_CONTROL, 2, CONTROL_MASK_ALL);
+	/* The answer to a read pushes messages before it that were sent already (PCIe Base 5.0, 2.4.1). */
+	(void)vpci_hw_read(dev, msix->pos + MSIX_CONTROL, 2);
 	msix->enabled = false;
 	for (unsigned i = 0; i < msix->count; i++) {
 		/* Entries of a device that no longer decodes are masked when it does again. */

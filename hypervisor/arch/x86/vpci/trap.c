@@ -9,7 +9,7 @@
 
 #include "vpci_priv.h"
 
-static uint64_t hw_read(const volatile void *p, unsigned size)
+static uint64_t hw_read_piece(const volatile void *p, unsigned size)
 {
 	switch (size) {
 	case 1:
@@ -23,7 +23,7 @@ static uint64_t hw_read(const volatile void *p, unsigned size)
 	}
 }
 
-static void hw_write(volatile void *p, unsigned size, uint64_t value)
+static void hw_write_piece(volatile void *p, unsigned size, uint64_t value)
 {
 	switch (size) {
 	case 1:
@@ -39,6 +39,32 @@ static void hw_write(volatile void *p, unsigned size, uint64_t value)
 		*(volatile uint64_t *)p = value;
 		break;
 	}
+}
+
+/* Largest aligned piece at the start of an access: a guest may be careless, the hypervisor is not. */
+static unsigned aligned_piece(uint64_t offset, unsigned size)
+{
+	while (offset & (size - 1))
+		size /= 2;
+	return size;
+}
+
+static uint64_t hw_read(const volatile uint8_t *page, uint64_t offset, unsigned size)
+{
+	unsigned n = aligned_piece(offset, size);
+	uint64_t value = 0;
+
+	for (unsigned done = 0; done < size; done += n)
+		value |= hw_read_piece(page + offset + done, n) << done * 8;
+	return value;
+}
+
+static void hw_write(volatile uint8_t *page, uint64_t offset, unsigned size, uint64_t value)
+{
+	unsigned n = aligned_piece(offset, size);
+
+	for (unsigned done = 0; done < size; done += n)
+		hw_write_piece(page + offset + done, n, value >> done * 8);
 }
 
 /* What is in the page beside tables goes to the device as it is; a page may hold tables of several devices. */
@@ -60,7 +86,7 @@ static int trap_read(struct vcpu *v, void *opaque, uint64_t offset, unsigned siz
 			break;
 	}
 	if (!done)
-		value = t->users ? hw_read(t->map + offset, size) : ~0ULL >> (64 - size * 8);
+		value = t->users ? hw_read(t->map, offset, size) : ~0ULL >> (64 - size * 8);
 	spin_unlock(&p->lock);
 	*ret_value = value;
 	return 0;
@@ -83,7 +109,7 @@ static int trap_write(struct vcpu *v, void *opaque, uint64_t offset, unsigned si
 			break;
 	}
 	if (!done && t->users)
-		hw_write(t->map + offset, size, value);
+		hw_write(t->map, offset, size, value);
 	spin_unlock(&p->lock);
 	return 0;
 }

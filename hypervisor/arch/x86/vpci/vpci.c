@@ -263,7 +263,9 @@ static void dev_release(struct vpci_dev *dev)
 
 	vpci_msi_finish(dev);
 	vpci_msix_finish(dev);
-	/* A job that was interrupted half-way is turned round: what it had mapped goes. */
+	/* A job that was interrupted half-way knows alone what it has mapped or left. */
+	while (!vpci_job_step(dev))
+		;
 	vpci_job_start(dev, false, (1U << (VPCI_MAX_BARS + 1)) - 1);
 	while (!vpci_job_step(dev))
 		;

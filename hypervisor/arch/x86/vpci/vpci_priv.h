@@ -85,6 +85,7 @@ struct vpci_bar {
 	uint64_t guest; /* what the guest wrote; in effect only while mapped is false */
 	/* Range that is mapped (also partly, while a job runs). */
 	uint64_t gfn, mfn, pages;
+	uint64_t vetted_mfn, vetted_pages; /* last range found to be device memory */
 };
 
 /* Work in steps on the p2m: see map.c. */
