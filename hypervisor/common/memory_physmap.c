@@ -34,10 +34,11 @@ _Static_assert(sizeof(struct acquire_resource_32) == 28, "ABI");
 
 static int add_shared_info(struct domain *d, uint64_t idx, gfn_t gfn)
 {
-	struct memory_domain *md = memory_domain_of(d);
+	struct memory_domain *md;
 
 	if (idx || mfn_is_invalid(d->shared_info_mfn))
 		return -EINVAL;
+	md = memory_domain_of(d);
 	if (!md)
 		return -ENOMEM;
 	return physmap_set_special(d, gfn, d->shared_info_mfn, &md->shared_info_home);
