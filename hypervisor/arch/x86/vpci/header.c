@@ -329,6 +329,12 @@ struct vpci_dev *vpci_physfn(sbdf_t s)
 	return NULL;
 }
 
+static uint32_t id_read(struct vpci_dev *dev, const struct vpci_reg *reg)
+{
+	(void)dev;
+	return reg->arg;
+}
+
 /*
  * A virtual function's own BARs read zero and its memory decoding is that of the physical function (PCIe Base 5.0,
  * 9.3.4.1.3, 9.3.4.1.11): it is always on as long as the function exists.
@@ -336,6 +342,7 @@ struct vpci_dev *vpci_physfn(sbdf_t s)
 int vpci_header_init_vf(struct vpci_dev *dev, const struct vpci_dev *physfn)
 {
 	unsigned idx = (unsigned)vf_index(physfn, dev->pci->sbdf);
+	uint32_t id;
 	int err;
 
 	dev->is_vf = true;
@@ -368,6 +375,11 @@ int vpci_header_init_vf(struct vpci_dev *dev, const struct vpci_dev *physfn)
 	if (dev->vpci->policy->raw)
 		return 0;
 	header_reset(dev);
-	err = vpci_reg_add(dev, PCI_COMMAND, 2, command_read, command_write, 0);
+	/* Its identity is in the physical function, too (9.3.3.11, 9.3.4.1.1). */
+	id = vpci_hw_read(physfn, PCI_VENDOR, 2) |
+	     vpci_hw_read(physfn, physfn->sriov + PCI_SRIOV_DEVICE, 2) << 16;
+	err = vpci_reg_add(dev, PCI_VENDOR, 4, id_read, vpci_reg_drop, id);
+	if (!err)
+		err = vpci_reg_add(dev, PCI_COMMAND, 2, command_read, command_write, 0);
 	return err ? err : bars_register(dev);
 }

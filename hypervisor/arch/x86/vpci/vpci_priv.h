@@ -31,6 +31,7 @@ struct vpci_reg;
 #define PCI_SRIOV_COUNT	  0x10
 #define PCI_SRIOV_OFFSET  0x14
 #define PCI_SRIOV_STRIDE  0x16
+#define PCI_SRIOV_DEVICE  0x1a
 #define PCI_SRIOV_BAR	  0x24
 
 /*
