@@ -148,6 +148,7 @@ static int shared_info_create(struct domain *d)
 	if (ret)
 		return ret;
 	d->shared_info = d->shared_info_map->ptr;
+	domain_wallclock_update(d);
 	return 0;
 }
 

@@ -2,7 +2,6 @@
 // The hypercall table, and the one place where a call is looked up in it.
 
 #include <bulkhead/abi.h>
-#include <bulkhead/cpu.h>
 #include <bulkhead/hypercall.h>
 
 /*
@@ -70,8 +69,3 @@ int64_t hypercall_dispatch(struct hypercall *hc)
 	return e->fn(hc);
 }
 _Static_assert((HYPERCALL_MAX & (HYPERCALL_MAX - 1)) == 0, "the index is masked");
-
-bool hypercall_should_yield(void)
-{
-	return READ_ONCE(this_cpu()->softirqs) != 0;
-}
