@@ -124,7 +124,7 @@ int64_t hypercall_sched_op(struct hypercall *hc)
 
 	switch ((uint32_t)hc->args[0]) {
 	case SCHEDOP_yield:
-		sched_yield();
+		sched_yield_current();
 		return 0;
 	case SCHEDOP_block:
 		sched_block();

@@ -235,7 +235,7 @@ void sched_block(void)
 		vcpu_clear_flag(v, VPF_BLOCKED);
 }
 
-void sched_yield(void)
+void sched_yield_current(void)
 {
 	struct vcpu *v = current_vcpu();
 

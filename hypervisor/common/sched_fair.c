@@ -339,12 +339,23 @@ static void change_group(struct fair_group *from, struct fair_group *to, struct 
 	s->vtime = sub(to->clock + ahead, behind);
 }
 
-/* Where s should wait: its group, unless it cannot run there, or another one has a CPU to spare. NULL: no CPU yet. */
+/* Weight of those who run or want to, for each CPU. Also of groups that are not locked. */
+static uint64_t load_of(const struct fair_group *g)
+{
+	unsigned cpus = (unsigned)__builtin_popcount(READ_ONCE(g->online));
+
+	return READ_ONCE(g->load) * FAIR_GROUP_CPUS / MAX(cpus, 1U);
+}
+
+/*
+ * Where s should wait: where a CPU sleeps; else in its own group, where caches are warm, unless that has much more to do
+ * than another one.
+ */
 static struct fair_group *better_group(struct fair_group *g, const struct sched_vcpu *s)
 {
 	const struct vcpu *v = s->vcpu;
 	uint16_t here = mask_here(g, &v->hard_affinity) & g->online;
-	struct fair_group *best = here ? g : NULL;
+	struct fair_group *best = NULL;
 
 	if (here & g->idle)
 		return g;
@@ -356,10 +367,12 @@ static struct fair_group *better_group(struct fair_group *g, const struct sched_
 			continue;
 		if (mask & READ_ONCE(h->idle))
 			return h;
-		if (!best || (best != g && READ_ONCE(h->load) < READ_ONCE(best->load)))
+		if (!best || load_of(h) < load_of(best))
 			best = h;
 	}
-	return best ? best : g;
+	if (!best || (here && load_of(best) * 5 / 4 + s->weight >= load_of(g)))
+		return g;
+	return best;
 }
 
 /* Queues s, which has the lock of its group and may run, and unlocks. */
@@ -412,61 +425,58 @@ static struct sched_vcpu *steal(struct fair_group *g, unsigned i, uint64_t now)
 	return NULL;
 }
 
-/* Compares the load with that of other groups from time to time; takes over one who waits if that evens it out. */
-static struct fair_group *busiest_group(struct fair_group *g)
+static struct fair_group *busiest_group(const struct fair_group *g)
 {
-	unsigned mine = (unsigned)__builtin_popcount(g->online);
 	struct fair_group *best = NULL;
-	uint64_t best_load = 0;
 
-	for (unsigned k = 0; k < FAIR_GROUPS; k++) {
-		struct fair_group *h = fair_groups[k];
-		unsigned theirs = h ? (unsigned)__builtin_popcount(READ_ONCE(h->online)) : 0;
-		uint64_t load;
+	for (unsigned i = 0; i < FAIR_GROUPS; i++) {
+		struct fair_group *h = fair_groups[i];
 
-		if (!theirs || h == g || !READ_ONCE(h->queued))
-			continue;
-		load = READ_ONCE(h->load) * mine / theirs;
-		if (load > best_load) {
+		if (h && h != g && READ_ONCE(h->queued) && (!best || load_of(h) > load_of(best)))
 			best = h;
-			best_load = load;
-		}
 	}
-	return best_load > g->load ? best : NULL;
+	return best;
 }
 
-/* Called with the lock of g, which is dropped and taken again if there is something to do. */
-static void balance(struct fair_group *g, unsigned i, uint64_t now)
+/* Somebody who waits there, may run on this CPU, and makes the loads more equal by doing so. */
+static struct sched_vcpu *worth_taking(struct fair_group *h, const struct fair_group *g, unsigned i)
 {
-	struct fair_group *h;
-	struct sched_vcpu *s = NULL;
 	struct fair_class *c;
 
+	LIST_FOR_EACH (c, &h->classes, struct fair_class, link) {
+		struct sched_vcpu *head = vcpu_of(prioq_first(&c->queue));
+
+		if (cpumask_test(&c->hard, cpu_of(g, i)) &&
+		    load_of(h) >= load_of(g) + 2 * head->weight)
+			return head;
+	}
+	return NULL;
+}
+
+/* Looks at the load of other groups from time to time. The lock of g is dropped and taken again. */
+static void balance(struct fair_group *g, unsigned i, uint64_t now)
+{
 	if (now < g->balanced + FAIR_BALANCE)
 		return;
 	g->balanced = now;
-	h = busiest_group(g);
-	if (!h)
-		return;
-	spin_unlock(&g->lock);
-	spin_lock(&h->lock);
-	LIST_FOR_EACH (c, &h->classes, struct fair_class, link) {
-		struct sched_vcpu *head = vcpu_of(prioq_first(&c->queue));
-		uint64_t mine = (uint64_t)__builtin_popcount(READ_ONCE(g->online));
-		uint64_t theirs = (uint64_t)__builtin_popcount(h->online);
+	for (unsigned n = 0; n < FAIR_BALANCE_MAX; n++) {
+		struct fair_group *h = busiest_group(g);
+		struct sched_vcpu *s;
 
-		if (cpumask_test(&c->hard, cpu_of(g, i)) &&
-		    (h->load - head->weight) * mine >= (READ_ONCE(g->load) + head->weight) * theirs)
-			s = head;
+		if (!h || load_of(h) <= load_of(g))
+			return;
+		spin_unlock(&g->lock);
+		spin_lock(&h->lock);
+		s = worth_taking(h, g, i);
+		if (!s) {
+			spin_unlock(&h->lock);
+			spin_lock(&g->lock);
+			return;
+		}
+		dequeue(h, s, now);
+		change_group(h, g, s);
+		enqueue(g, s, now);
 	}
-	if (!s) {
-		spin_unlock(&h->lock);
-		spin_lock(&g->lock);
-		return;
-	}
-	dequeue(h, s, now);
-	change_group(h, g, s);
-	enqueue(g, s, now);
 }
 
 /* ---- The policy's operations ---- */

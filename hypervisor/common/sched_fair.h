@@ -21,6 +21,7 @@
 #define FAIR_SOFT_PENALTY \
  MSEC(4) /* virtual time that staying off a CPU which is not preferred is worth */
 #define FAIR_BALANCE		  MSEC(30)  /* between two looks at the load of other groups */
+#define FAIR_BALANCE_MAX	  4	    /* how many move at one time */
 #define FAIR_CAP_PERIOD		  MSEC(10)  /* of the budget of a capped domain */
 #define FAIR_CAP_MIN		  USEC(200) /* shortest slice because of a budget that runs out */
 #define FAIR_RATELIMIT_DEFAULT_US 1000
@@ -70,6 +71,7 @@ struct sched_domain {
 	int64_t budget;
 	uint64_t refilled; /* when the current period began */
 	struct timer refill;
+	unsigned unpark_first;
 };
 
 struct fair_cpu {

@@ -70,13 +70,16 @@ uint64_t fair_cap_budget(struct sched_vcpu *s, uint64_t now)
 /* Lets all run again that are parked. Those who find the budget used up once more set the timer anew. */
 static void unpark_all(struct sched_domain *sd)
 {
-	struct vcpu *v;
-	unsigned i;
+	struct domain *d = sd->domain;
+	unsigned first = sd->unpark_first++ % d->max_vcpus;
 
-	DOMAIN_FOR_EACH_VCPU (sd->domain, v, i) {
+	/* Another one is the first each time: the budget may not last for all. */
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = d->vcpus[(first + i) % d->max_vcpus];
 		unsigned long flags = arch_irq_save();
 
-		fair_unpark(v->sched);
+		if (v)
+			fair_unpark(v->sched);
 		arch_irq_restore(flags);
 	}
 }

@@ -52,7 +52,7 @@ void domain_unpause(struct domain *d);
 /* Current vCPU: block until kicked. Returns at once; takes effect before the next guest entry. If an event is pending
  * (event_vcpu_pending or arch_vcpu_has_work) it does not block. */
 void sched_block(void);
-void sched_yield(void);
+void sched_yield_current(void); /* a plain sched_yield() would take the C library's place in host-side tests */
 /*
  * SCHEDOP_poll: blocks until one of the ports is pending (masked or not), any other event wakes the vCPU, or system time
  * reaches the timeout (0: none). Returns at once when one is pending. 0 or -EINVAL (no such port).
