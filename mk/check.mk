@@ -2,7 +2,7 @@
 # Test stages; tests/run executes them and counts.
 
 SOAK_BOOTS ?= 20
-RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only %)
+RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only '%')
 
 check:
 	+$(Q)$(RUN_TESTS) lint unit fuzz guests system

@@ -24,7 +24,7 @@ $(O)/guests/%.elf: $(O)/guests/obj/tests/guests/%.c.o $(GUEST_LIB_OBJS) tests/gu
 
 guest-programs: $(GUEST_ELFS)
 oracle: guest-programs
-	+$(Q)HYPERVISOR=xen MAKE='$(MAKE)' O='$(O)' $(PYTHON) tests/run $(TESTS:%=--only %) --record guests
+	+$(Q)HYPERVISOR=xen MAKE='$(MAKE)' O='$(O)' $(PYTHON) tests/run $(TESTS:%=--only '%') --record guests
 .PHONY: guest-programs oracle
 .SECONDARY: $(GUEST_LIB_OBJS) $(GUEST_SRCS:%=$(O)/guests/obj/%.o)
 -include $(GUEST_LIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(O)/guests/obj/%.d)

@@ -76,3 +76,11 @@ def make(*targets, keep_going=False, jobs=True):
 
 def tail(text, lines=30):
     return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def build_hypervisor(stage, which):
+    """What an emulated machine needs; returns whether it is there."""
+    good, output = make("tools", *(["hypervisor"] if which == "bulkhead" else []))
+    if not good:
+        stage.fail("build", "the hypervisor or a tool does not build", tail(output, 40))
+    return good

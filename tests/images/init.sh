@@ -267,18 +267,18 @@ mail() {
 }
 
 check_dma() {
-    local dev target
+    local dev how target
     modprobe nvme
     until_true 100 test -b /dev/nvme0n1
     dev=$(pci_by_id 0x1234:0x11e8) || { fail "no edu device"; return; }
     dma-attack --control "$dev" || { fail "the positive control failed"; return; }
     mail || { fail "no target"; return; }
-    for target in $(cat /run/mail); do
-        dma-attack --attack "$dev" "$target" || { fail "attack on $target could not run"; return; }
-    done
+    while read -r how target; do
+        dma-attack "--$how" "$dev" "$target" || { fail "attack on $target could not run"; return; }
+    done < /run/mail
     # The device must still work where it may.
     dma-attack --control "$dev" || { fail "the positive control failed after the attack"; return; }
-    ok "$(wc -w < /run/mail) targets"
+    ok "$(wc -l < /run/mail) attacks"
 }
 
 # Every CPU computes the same sum while tasks are moved between CPUs.

@@ -18,17 +18,19 @@ HV_ARGS = {
 KERNEL_ARGS = "console=hvc0 earlyprintk=xen"
 # Lines that no healthy run has.
 BAD_LINES = {
-    "bulkhead": r"^.*(PANIC|[Pp]anic:|DMA fault|IOMMU fault|ASSERT|BUG:|stack protector|Kernel panic).*$",
+    "bulkhead": r"^.*(PANIC|[Pp]anic:|IOMMU fault|ASSERT|BUG:|Kernel panic).*$",
     "xen": r"^.*(\(XEN\) Panic|DMAR:\[DMA|IO_PAGE_FAULT|Assertion|Kernel panic).*$",
 }
-DMA_FAULT = {"bulkhead": r"DMA fault", "xen": r"DMAR:\[DMA (Read|Write)\]|IO_PAGE_FAULT"}
+DMA_FAULT = {"bulkhead": r"IOMMU fault", "xen": r"DMAR:\[DMA (Read|Write)\]|IO_PAGE_FAULT"}
 # Where the hypervisor's own image lies, as it says itself.
-IMAGE_LINE = {"bulkhead": r"image at (0x[0-9a-f]+)", "xen": r"image load base address: (0x[0-9a-f]+)"}
+IMAGE_LINE = {"bulkhead": r"loaded by .* at (0x[0-9a-f]+)", "xen": r"image load base address: (0x[0-9a-f]+)"}
 # The emulator's own report of a blocked transfer: it needs no help from the hypervisor.
 EMULATOR_FAULT = re.compile(r"^.*(vtd_iommu_translate: detected|vtd_dma_remap|amdvi_.*fault).*$", re.M)
 
 DISK_MIB = 16
 MAIL_OFFSET = 8191 * 4096
+# Machine memory below 4 GiB (2 GiB of it on q35) that a dom0 of 1 GiB has no address for.
+BEYOND_DOM0 = 0x7F000000
 COLOUR = (0xC0, 0x60, 0x20)
 
 
@@ -54,7 +56,7 @@ class Dom0Boot:
         self.stage, self.name, self.kind, self.smp, self.mem = stage, name, kind, smp, mem
         self.words, self.hv_words, self.kernel_words, self.end = list(words), hv_words, kernel_words, end
         self.devices, self.framebuffer, self.allowed, self.limit = list(devices), framebuffer, allowed, limit
-        self.attacks = []
+        self.attacks = {}
 
     def run_debian(self):
         """The full root on NVMe, in place of the checks of the initramfs."""
@@ -145,33 +147,41 @@ class Dom0Boot:
             self.stage.fail(f"{self.name}.picture", f"{share:.0%} of the display has the colour painted")
 
     def _mail(self, vm, _match):
-        """Names what the edu device shall attack: pages of the hypervisor's own image."""
+        """Says what the edu device shall attack: memory of the machine that dom0 does not have.
+
+        The hypervisor's image is attacked by reading only: where it lies low, dom0 may have memory of its own at
+        the same (guest-physical) address, and writing there would be dom0's right."""
         found = re.search(IMAGE_LINE[HYPERVISOR], vm.text)
-        base = int(found[1], 16) if found else 0
         if not found:
             self.stage.fail(f"{self.name}.dma-target", "the hypervisor did not say where its image is")
-        for target in (base + 0x1000, base + 0x10000):
-            self.attacks.append((target, vm.physical(target, 4096)))
-        text = "".join(f"{target:#x}\n" for target, _ in self.attacks)
+        base = int(found[1], 16) if found else 0
+        reads = [base + 0x1000, base + 0x20000, BEYOND_DOM0]
+        self.attacks = {target: vm.physical(target, 2048) for target in reads}
+        text = "".join(f"read {target:#x}\n" for target in reads) + f"write {BEYOND_DOM0:#x}\n"
         fd = os.open(self.nvme_image, os.O_WRONLY)
         os.pwrite(fd, text.encode(), MAIL_OFFSET)
         os.close(fd)
 
     def _after_attack(self, vm, _match):
-        name = f"{self.name}.dma-blocked"
-        for target, before in self.attacks:
+        for target, before in self.attacks.items():
+            name = f"{self.name}.dma-read-{target:x}"
             got = re.search(rf"^DMA-GOT {target:#x} ([0-9a-f]+)$", vm.text, re.M)
-            if vm.physical(target, 4096) != before:
-                self.stage.fail(name, f"memory of the hypervisor at {target:#x} was overwritten")
-            elif not got:
-                self.stage.fail(name, f"no attack on {target:#x} was seen")
+            if not got:
+                self.stage.fail(name, "no attack was seen")
             elif any(before[:32]) and bytes.fromhex(got[1]) == before[:32]:
-                self.stage.fail(name, f"the device read the hypervisor's memory at {target:#x}")
+                self.stage.fail(name, "the device read what is there")
             else:
-                self.stage.ok(name, f"{target:#x}")
-        faults = len(re.findall(DMA_FAULT[HYPERVISOR], vm.text))
-        if self.attacks and faults >= 1:
-            self.stage.ok(f"{self.name}.dma-reported", f"{faults} lines")
+                self.stage.ok(name)
+        name = f"{self.name}.dma-write"
+        if not re.search(r"^DMA-WROTE", vm.text, re.M):
+            self.stage.fail(name, "no attack was seen")
+        elif set(vm.physical(BEYOND_DOM0, 2048)) == {0xA5}:
+            self.stage.fail(name, "the device overwrote memory that is not dom0's")
+        else:
+            self.stage.ok(name)
+        faults = re.findall(rf"^.*(?:{DMA_FAULT[HYPERVISOR]}).*$", vm.text, re.M)
+        if faults:
+            self.stage.ok(f"{self.name}.dma-reported", faults[-1])
         else:
             self.stage.fail(f"{self.name}.dma-reported", "no fault is on the hypervisor's console", vm.tail(20))
 

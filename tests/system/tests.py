@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The system tests. Each is a function with @test; one boot may report many results.
+from harness.report import build_hypervisor
 from .boot import HYPERVISOR, Dom0Boot
 
 TESTS = {}
@@ -63,6 +64,8 @@ def debian(stage, name):
 
 
 def run(stage, _options):
+    if not build_hypervisor(stage, HYPERVISOR):
+        return
     for name, function in TESTS.items():
         if stage.wanted(name):
             try:
