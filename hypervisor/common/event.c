@@ -193,6 +193,19 @@ static void close_unlock(struct domain *d, struct domain *peer)
 	}
 }
 
+/*
+ * The locks of close_lock() are held. A port that is connected with a domain whose lock is not held was closed and bound
+ * anew while d was unlocked: for a moment it was closed, then, and that may be told.
+ */
+static bool may_close(const struct domain *d, const struct domain *peer, const struct evtchn *chn,
+		      bool guest)
+{
+	if (chn->state < EVTCHN_UNBOUND || (chn->xen && guest))
+		return false;
+	return chn->state != EVTCHN_INTERDOMAIN || chn->peer.domain == d ||
+	       chn->peer.domain == peer;
+}
+
 int event_close(struct domain *d, uint32_t port, bool guest)
 {
 	struct evtchn *chn = event_port(d, port);
@@ -203,11 +216,7 @@ int event_close(struct domain *d, uint32_t port, bool guest)
 	if (!chn)
 		return -EINVAL;
 	peer = close_lock(d, chn);
-	if (chn->state < EVTCHN_UNBOUND || (chn->xen && guest)) {
-		rc = -EINVAL;
-	} else if (chn->state == EVTCHN_INTERDOMAIN && chn->peer.domain != d &&
-		   chn->peer.domain != peer) {
-		/* While d was unlocked somebody closed the port and bound it anew. For a moment it was closed, then. */
+	if (!may_close(d, peer, chn, guest)) {
 		rc = -EINVAL;
 	} else if (chn->state == EVTCHN_INTERDOMAIN) {
 		close_interdomain(d, port, chn);
@@ -245,14 +254,12 @@ int event_send(struct domain *d, uint32_t port)
 	if (!chn)
 		return -EINVAL;
 	flags = spin_lock_irqsave(&chn->lock);
-	if (chn->xen)
-		rc = -EINVAL;
-	else if (chn->state == EVTCHN_INTERDOMAIN)
+	if (!chn->xen && chn->state == EVTCHN_INTERDOMAIN)
 		deliver(chn->peer.domain, chn->peer.port,
 			event_port(chn->peer.domain, chn->peer.port));
-	else if (chn->state == EVTCHN_IPI)
+	else if (!chn->xen && chn->state == EVTCHN_IPI)
 		deliver(d, port, chn);
-	else if (chn->state != EVTCHN_UNBOUND) /* nobody there yet: not an error */
+	else if (chn->xen || chn->state != EVTCHN_UNBOUND) /* nobody there yet: not an error */
 		rc = -EINVAL;
 	spin_unlock_irqrestore(&chn->lock, flags);
 	return rc;
@@ -414,7 +421,7 @@ int event_domain_init(struct domain *d, uint32_t max_port)
 
 	max_port = MIN(max_port, (uint32_t)EVTCHN_FIFO_NR_CHANNELS - 1);
 	e = heap_alloc(sizeof(*e) +
-		       DIV_ROUND_UP(max_port + 1, EVTCHNS_PER_CHUNK) * sizeof(e->chunks[0]));
+		       DIV_ROUND_UP(max_port + 1, EVTCHNS_PER_CHUNK) * sizeof(struct evtchn *));
 	if (!e)
 		return -ENOMEM;
 	spin_init(&e->lock);

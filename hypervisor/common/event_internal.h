@@ -145,7 +145,6 @@ unsigned long event_chn_lock_two(struct evtchn *a, struct evtchn *b);
 void event_chn_unlock_two(struct evtchn *a, struct evtchn *b, unsigned long flags);
 /* 0 or -EINVAL: no such port, closed already, or (if `guest`) the hypervisor's. */
 int event_close(struct domain *d, uint32_t port, bool guest);
-int event_send(struct domain *d, uint32_t port);
 /* Sets evtchn_upcall_pending; interrupts the vCPU if it was clear. */
 void event_upcall(struct vcpu *v);
 /* A port became pending: wakes vCPUs that poll. */

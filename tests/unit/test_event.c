@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Event channels: operations, error codes, 2-level delivery, life cycle.
-// links: hypervisor/common/event.c hypervisor/common/event_2l.c hypervisor/common/event_fifo.c
+// links: hypervisor/common/event_2l.c hypervisor/common/event_fifo.c
 // links: hypervisor/common/event_op.c hypervisor/common/page_owner.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 #include "domain_fixture.h"
 
@@ -12,6 +12,12 @@
 
 #include <bulkhead/event.h>
 #include "event_calls.h"
+
+/* Called after a lock was given up: others may get it then. */
+static void (*on_unlock)(void);
+#define spin_unlock(l) (spin_unlock(l), on_unlock ? on_unlock() : (void)0)
+#include "../../hypervisor/common/event.c"
+#undef spin_unlock
 
 static struct domain *d0, *d1, *d2;
 
@@ -269,6 +275,57 @@ static void interdomain_both_orders(void **state)
 	interdomain(d1, d2);
 	interdomain(d2, d1);
 	interdomain(d0, d1);
+}
+
+/*
+ * Closing takes two locks, the one of the lower domid first. Where that is the peer's, there is a moment without any: the
+ * peer closes its end then, or others do more.
+ */
+static uint32_t mine2, theirs1, mine0, reborn;
+
+static void peer_closes(void)
+{
+	on_unlock = NULL;
+	fixture_run(d1);
+	assert_int_equal(ev_close(theirs1), 0);
+	fixture_run(d2);
+}
+
+static void port_is_reborn(void)
+{
+	peer_closes();
+	assert_int_equal(ev_close(mine2), 0);
+	assert_int_equal(ev_bind(0, mine0, &reborn), 0);
+	assert_int_equal(reborn, mine2);
+}
+
+static void close_meets_close(void **state)
+{
+	struct evtchn_status st;
+
+	(void)state;
+	assert_int_equal(ev_alloc(DOMID_SELF, 2, &theirs1), 0);
+	fixture_run(d2);
+	assert_int_equal(ev_bind(1, theirs1, &mine2), 0);
+	on_unlock = peer_closes;
+	assert_int_equal(ev_close(mine2), 0);
+	assert_null(on_unlock);
+	assert_int_equal(ev_status(DOMID_SELF, mine2, &st), 0);
+	assert_int_equal(st.status, EVTCHNSTAT_closed);
+
+	fixture_run(d0);
+	assert_int_equal(ev_alloc(DOMID_SELF, 2, &mine0), 0);
+	fixture_run(d1);
+	assert_int_equal(ev_alloc(DOMID_SELF, 2, &theirs1), 0);
+	fixture_run(d2);
+	assert_int_equal(ev_bind(1, theirs1, &mine2), 0);
+	on_unlock = port_is_reborn;
+	assert_int_equal(ev_close(mine2), -EINVAL);
+	assert_int_equal(ev_status(DOMID_SELF, reborn, &st), 0);
+	assert_int_equal(st.status, EVTCHNSTAT_interdomain);
+	assert_int_equal(st.u.interdomain.dom, 0);
+	assert_int_equal(d0->refs, 1);
+	assert_int_equal(d1->refs, 1);
 }
 
 static void loopback(void **state)
@@ -724,6 +781,7 @@ int main(void)
 		T(no_memory),
 		T(bind_interdomain_errors),
 		T(interdomain_both_orders),
+		T(close_meets_close),
 		T(loopback),
 		T(port_zero),
 		T(status_rights),
