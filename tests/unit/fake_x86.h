@@ -21,6 +21,7 @@ void outw(uint16_t port, uint16_t v);
 void outl(uint16_t port, uint32_t v);
 void cpuid_count(uint32_t leaf, uint32_t sub, uint32_t ret[4]);
 int rdmsr_safe(uint32_t msr, uint64_t *ret_value);
+int wrmsr_safe(uint32_t msr, uint64_t v); /* a test that links a user of it has its own */
 
 /* Fresh machine: time 0, nothing armed, bound or logged. */
 void fake_reset(void);

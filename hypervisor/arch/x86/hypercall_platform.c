@@ -19,9 +19,8 @@
 _Static_assert(sizeof(struct xen_platform_op) == 136, "ABI");
 _Static_assert(offsetof(struct xen_platform_op, u) == 8, "ABI");
 
-/* Hooks that may not be linked. */
+/* Not linked where there is no screen. */
 #pragma weak arch_dom0_console_info
-#pragma weak arch_cpu_acpi_uid
 
 static int64_t put_op(uint64_t gva, const struct xen_platform_op *op)
 {
@@ -89,8 +88,8 @@ static void get_cpuinfo(struct xenpf_pcpuinfo *info)
 		return;
 	}
 	info->flags = cpumask_test(&cpu_online, c->id) ? XEN_PCPU_FLAGS_ONLINE : 0;
-	info->apic_id = platform_cpu_apic_id(c);
-	info->acpi_id = arch_cpu_acpi_uid ? arch_cpu_acpi_uid(c->id) : c->id;
+	info->apic_id = (uint32_t)arch_cpu_physid(c->id);
+	info->acpi_id = (uint32_t)(arch_cpu_physid(c->id) >> 32);
 }
 
 static void get_cpu_version(struct xenpf_pcpu_version *info)

@@ -7,9 +7,6 @@
 
 #include <xen/platform.h>
 
-struct cpu;
-
-uint32_t platform_cpu_apic_id(const struct cpu *c);
 /* Vendor, family, model and stepping of an online CPU. */
 void platform_cpu_version(uint32_t cpu, struct xenpf_pcpu_version *ret_info);
 /* Result: operations that succeeded. */

@@ -18,11 +18,6 @@
 _Static_assert(sizeof(struct xenpf_resource_entry) == 24, "ABI");
 _Static_assert(sizeof(struct xenpf_symdata) == 32, "ABI");
 
-uint32_t platform_cpu_apic_id(const struct cpu *c)
-{
-	return c->arch.apic_id;
-}
-
 struct version_call {
 	uint32_t cpu;
 	struct xenpf_pcpu_version *info;
