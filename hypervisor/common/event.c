@@ -2,6 +2,7 @@
 /* Event channels: ports and their storage, sending, closing, virtual interrupts, life cycle. */
 #include <bulkhead/errno.h>
 #include <bulkhead/hypercall.h>
+#include <bulkhead/work.h>
 
 #include "event_internal.h"
 
@@ -313,20 +314,46 @@ void event_send_virq(struct domain *d, unsigned virq)
 static struct domain *virq_handlers[NR_VIRQS];
 static spinlock_t virq_handlers_lock = SPINLOCK_INIT;
 
+static uint32_t global_virqs; /* raised, not sent yet; a mask */
+
+static void global_virqs_send(struct work *w)
+{
+	uint32_t virqs = __atomic_exchange_n(&global_virqs, 0, __ATOMIC_SEQ_CST);
+
+	(void)w;
+	for (unsigned virq = 0; virq < NR_VIRQS; virq++) {
+		unsigned long flags;
+		struct domain *d;
+
+		if (!(virqs & BIT32(virq)))
+			continue;
+		flags = spin_lock_irqsave(&virq_handlers_lock);
+		d = virq_handlers[virq];
+		if (!d)
+			d = hardware_domain;
+		if (d)
+			event_send_virq(d, virq);
+		spin_unlock_irqrestore(&virq_handlers_lock, flags);
+	}
+}
+
+static struct work global_virqs_work = {
+	.link = LIST_INIT(global_virqs_work.link),
+	.fn = global_virqs_send,
+};
+
+/*
+ * Sent from the main loop: a message that is logged raises VIRQ_CON_RING, and messages are logged with any lock held,
+ * even those that sending takes.
+ */
 void event_send_hwdom_virq(unsigned virq)
 {
-	unsigned long flags;
-	struct domain *d;
+	_Static_assert(NR_VIRQS <= 32, "one word for all");
 
-	if (virq >= NR_VIRQS)
+	if (virq >= NR_VIRQS || !READ_ONCE(hardware_domain))
 		return;
-	flags = spin_lock_irqsave(&virq_handlers_lock);
-	d = virq_handlers[virq];
-	if (!d)
-		d = hardware_domain;
-	if (d)
-		event_send_virq(d, virq);
-	spin_unlock_irqrestore(&virq_handlers_lock, flags);
+	__atomic_fetch_or(&global_virqs, BIT32(virq), __ATOMIC_SEQ_CST);
+	work_queue(&global_virqs_work);
 }
 
 int event_set_virq_handler(struct domain *d, unsigned virq)

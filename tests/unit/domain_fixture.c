@@ -13,6 +13,7 @@
 #include <bulkhead/gmap.h>
 #include <bulkhead/iommu.h>
 #include <bulkhead/log.h>
+#include <bulkhead/work.h>
 
 #define DOMAINS 8
 
@@ -65,6 +66,7 @@ void fixture_finish(void)
 {
 	for (unsigned i = 0; i < DOMAINS; i++)
 		assert_null(domains[i]);
+	fixture_work();
 	assert_int_equal(frames_free_count(), FIXTURE_FRAMES);
 	assert_int_equal(fake_heap_live, 0);
 	assert_false(fake_irqs_off);
@@ -252,6 +254,31 @@ void vcpu_clear_flag(struct vcpu *v, unsigned vpf)
 uint64_t mm_max_mfn(void)
 {
 	return FIXTURE_FRAMES - 1;
+}
+
+/* ---- Deferred work ---- */
+
+static struct work *queued;
+
+bool work_queue(struct work *w)
+{
+	if (w->queued)
+		return false;
+	assert_null(queued); /* one is enough so far */
+	w->queued = true;
+	queued = w;
+	return true;
+}
+
+void fixture_work(void)
+{
+	struct work *w = queued;
+
+	if (!w)
+		return;
+	queued = NULL;
+	w->queued = false;
+	w->fn(w);
 }
 
 /* ---- Hypercalls ---- */

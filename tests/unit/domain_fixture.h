@@ -28,6 +28,9 @@ enum p2m_type fixture_type(struct domain *d, uint64_t gfn);
 /* Releases its frames and itself; only one reference may be left. The p2m may hold no foreign pages any more. */
 void fixture_domain_free(struct domain *d);
 
+/* Runs what was deferred to the main loop. */
+void fixture_work(void);
+
 /* The caller of hypercalls from now on: vCPU 0 of d. */
 void fixture_run(struct domain *d);
 /* A call with a structure in guest memory at a fixed address; *arg is copied there and back. */

@@ -420,16 +420,21 @@ static void virqs(void **state)
 	assert_int_equal(ev_bind_vcpu(con, 1), 0);
 	quiet(d0);
 	event_send_hwdom_virq(VIRQ_CON_RING);
+	event_send_hwdom_virq(VIRQ_CON_RING);
+	assert_false(pending(d0, con)); /* not with whatever locks we hold */
+	fixture_work();
 	assert_true(pending(d0, con));
 	assert_int_equal(d0->vcpus[1]->arch.upcalls, 1);
 	assert_int_equal(d0->vcpus[0]->arch.upcalls, 0);
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
 	event_send_hwdom_virq(NR_VIRQS);
+	fixture_work();
 
 	/* Closed: quiet, and may be bound again. */
 	assert_int_equal(ev_close(con), 0);
 	quiet(d0);
 	event_send_hwdom_virq(VIRQ_CON_RING);
+	fixture_work();
 	assert_false(pending(d0, con));
 	assert_int_equal(ev_virq(VIRQ_CON_RING, 0, &con), 0);
 	assert_int_equal(ev_close(timer1), 0);
@@ -448,11 +453,13 @@ static void virq_handler(void **state)
 	assert_int_equal(event_set_virq_handler(d1, VIRQ_TIMER), -EINVAL);
 	assert_int_equal(event_set_virq_handler(d1, NR_VIRQS), -EINVAL);
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
+	fixture_work();
 	assert_false(pending(d1, port));
 	assert_int_equal(event_set_virq_handler(d1, VIRQ_DOM_EXC), 0);
 	assert_int_equal(event_set_virq_handler(d1, VIRQ_DOM_EXC), 0);
 	assert_int_equal(d1->refs, 2);
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
+	fixture_work();
 	assert_true(pending(d1, port));
 	assert_int_equal(event_set_virq_handler(d2, VIRQ_DOM_EXC), 0);
 	assert_int_equal(d1->refs, 1);
@@ -462,8 +469,10 @@ static void virq_handler(void **state)
 	assert_int_equal(d2->refs, 1);
 	assert_int_equal(event_set_virq_handler(d2, VIRQ_DOM_EXC), -EINVAL);
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
+	fixture_work();
 	hardware_domain = NULL;
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
+	fixture_work();
 }
 
 static void ipis(void **state)

@@ -20,7 +20,10 @@ void event_vcpu_finish(struct vcpu *v);
 /* Raises a per-vCPU VIRQ (VIRQ_TIMER, VIRQ_DEBUG, …) or a global one; nothing happens if it is not bound. Any context. */
 void event_send_vcpu_virq(struct vcpu *v, unsigned virq);
 void event_send_virq(struct domain *d, unsigned virq);
-/* The same to the hardware domain (VIRQ_DOM_EXC, VIRQ_CON_RING, …); harmless before it exists. */
+/*
+ * The same to the hardware domain (VIRQ_DOM_EXC, VIRQ_CON_RING, …), or to the domain that took it over; harmless before
+ * there is one. Any context and any locks: it is sent soon, by the main loop of this CPU.
+ */
 void event_send_hwdom_virq(unsigned virq);
 /* As EVTCHNOP_send of d. 0 or -EINVAL. */
 int event_send(struct domain *d, uint32_t port);
