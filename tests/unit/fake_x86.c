@@ -44,8 +44,11 @@ void *heap_alloc(size_t size)
 		return NULL;
 	if (fake_heap_fail_after > 0)
 		fake_heap_fail_after--;
-	p = calloc(1, size);
+	/* From a page on aligned to pages, as heap.c does it. */
+	p = aligned_alloc(size >= PAGE_SIZE ? PAGE_SIZE : 16,
+			  ALIGN_UP(size, size >= PAGE_SIZE ? PAGE_SIZE : 16UL));
 	check(p != NULL, "out of memory");
+	memset(p, 0, size);
 	fake_heap_live++;
 	return p;
 }

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Unit tests of the frame allocator: splitting and merging, scrubbing, zones, and a random run against a model. */
+// links: hypervisor/common/buddy.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <bulkhead/log.h>
+#include <bulkhead/mm.h>
+#include <bulkhead/mm_init.h>
+
+#define FRAMES	    4096U
+#define HIGH_FIRST  (GiB(4) >> PAGE_SHIFT)
+#define HIGH_FRAMES 512U
+
+struct cpu *fake_this_cpu;
+bool fake_irqs_off;
+
+void fake_wait(void);
+void fake_wait(void)
+{
+	abort(); /* one CPU: a lock is taken twice */
+}
+
+void panic(const char *fmt, ...)
+{
+	fprintf(stderr, "panic: %s\n", fmt);
+	abort();
+}
+
+/* The allocator opens a window only to scrub: each gets a page of rubbish and must leave zeros. */
+static uint64_t scrubbed;
+
+void *window_map(mfn_t m)
+{
+	void *page = malloc(PAGE_SIZE);
+
+	assert_true(mfn_valid(m));
+	memset(page, 0x5a, PAGE_SIZE);
+	return page;
+}
+
+void window_unmap(const void *p)
+{
+	const uint64_t *w = p;
+
+	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+		assert_int_equal(w[i], 0);
+	scrubbed++;
+	free((void *)(uintptr_t)p);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	frame_count = HIGH_FIRST + HIGH_FRAMES;
+	frame_table = calloc(frame_count, sizeof(*frame_table));
+	scrubbed = 0;
+	frames_init();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(frame_table);
+	return 0;
+}
+
+static void give(uint64_t first, uint64_t count)
+{
+	frames_account(mfn_from(first), count);
+	frames_add(mfn_from(first), count);
+}
+
+static void drain(void)
+{
+	for (unsigned order = 21; order-- > 0;) {
+		while (!mfn_is_invalid(frames_alloc(order, ALLOC_NO_SCRUB)))
+			;
+	}
+	assert_int_equal(frames_free_count(), 0);
+}
+
+static void splits_and_merges(void **state)
+{
+	mfn_t m[FRAMES];
+
+	(void)state;
+	give(0, FRAMES);
+	assert_int_equal(frames_free_count(), FRAMES);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		m[i] = frames_alloc(0, ALLOC_NO_SCRUB);
+		assert_false(mfn_is_invalid(m[i]));
+	}
+	assert_true(mfn_is_invalid(frames_alloc(0, 0)));
+	for (unsigned i = 0; i < FRAMES; i++)
+		frames_free(m[(i * 1237U) % FRAMES], 0);
+	/* All merged again: the whole is one block. */
+	m[0] = frames_alloc(12, ALLOC_NO_SCRUB);
+	assert_int_equal(mfn_raw(m[0]), 0);
+	assert_int_equal(frames_free_count(), 0);
+}
+
+static void blocks_are_aligned(void **state)
+{
+	(void)state;
+	give(3, 1000);
+	for (unsigned order = 0; order < 9; order++) {
+		mfn_t m = frames_alloc(order, ALLOC_NO_SCRUB);
+
+		assert_false(mfn_is_invalid(m));
+		assert_int_equal(mfn_raw(m) & (BIT(order) - 1), 0);
+		assert_true(mfn_raw(m) >= 3 && mfn_raw(m) + BIT(order) <= 1003);
+	}
+	drain();
+}
+
+static void dirty_frames_are_scrubbed_once(void **state)
+{
+	mfn_t m;
+
+	(void)state;
+	give(0, 64);
+	m = frames_alloc(3, 0);
+	assert_int_equal(scrubbed, 8); /* boot memory may hold anything */
+	frames_free(m, 3);
+	while (frames_scrub_some())
+		;
+	assert_int_equal(scrubbed, 8 + 64);
+	assert_false(frames_scrub_some());
+	assert_int_equal(frames_free_count(), 64);
+	m = frames_alloc(6, 0);
+	assert_false(mfn_is_invalid(m));
+	assert_int_equal(scrubbed, 8 + 64); /* clean already */
+	frames_free(m, 6);
+	m = frames_alloc(0, ALLOC_NO_SCRUB);
+	assert_int_equal(scrubbed, 8 + 64);
+	drain();
+}
+
+static void a_clean_block_merged_with_a_dirty_one_is_dirty(void **state)
+{
+	mfn_t a;
+
+	(void)state;
+	give(0, 2);
+	while (frames_scrub_some())
+		;
+	scrubbed = 0;
+	a = frames_alloc(0, 0);
+	assert_int_equal(scrubbed, 0);
+	frames_free(a, 0);
+	a = frames_alloc(1, 0);
+	assert_int_equal(scrubbed, 2);
+	frames_free(a, 1);
+	drain();
+}
+
+static void zones(void **state)
+{
+	mfn_t m;
+
+	(void)state;
+	give(16, 16);
+	give(HIGH_FIRST, HIGH_FRAMES);
+	assert_int_equal(mm_max_mfn(), HIGH_FIRST + HIGH_FRAMES - 1);
+	m = frames_alloc(0, ALLOC_NO_SCRUB);
+	assert_true(mfn_raw(m) >= HIGH_FIRST);
+	m = frames_alloc(0, ALLOC_NO_SCRUB | ALLOC_BELOW_4G);
+	assert_true(mfn_raw(m) < HIGH_FIRST);
+	m = frames_alloc(9, ALLOC_NO_SCRUB | ALLOC_BELOW_4G);
+	assert_true(mfn_is_invalid(m));
+	drain();
+}
+
+static void absurd_orders_fail(void **state)
+{
+	(void)state;
+	give(0, 16);
+	assert_true(mfn_is_invalid(frames_alloc(5, 0)));
+	assert_true(mfn_is_invalid(frames_alloc(21, 0)));
+	assert_true(mfn_is_invalid(frames_alloc(~0U, 0)));
+	drain();
+}
+
+/* Random allocations and frees; no two live blocks overlap, none leaves the arena, counts add up. */
+static void random_run(void **state)
+{
+	static struct {
+		uint64_t first;
+		unsigned order;
+	} live[512];
+	static uint8_t taken[FRAMES];
+	unsigned n = 0;
+	uint64_t used = 0;
+
+	(void)state;
+	memset(taken, 0, sizeof(taken));
+	srand(7);
+	give(0, FRAMES);
+	for (unsigned step = 0; step < 40000; step++) {
+		if (n < ARRAY_SIZE(live) && (rand() & 1)) {
+			unsigned order = (unsigned)rand() % 7;
+			mfn_t m = frames_alloc(order, ALLOC_NO_SCRUB);
+
+			if (mfn_is_invalid(m))
+				continue;
+			for (uint64_t i = 0; i < BIT(order); i++) {
+				assert_false(taken[mfn_raw(m) + i]);
+				taken[mfn_raw(m) + i] = 1;
+			}
+			live[n].first = mfn_raw(m);
+			live[n++].order = order;
+			used += BIT(order);
+		} else if (n) {
+			unsigned k = (unsigned)rand() % n;
+
+			for (uint64_t i = 0; i < BIT(live[k].order); i++)
+				taken[live[k].first + i] = 0;
+			frames_free(mfn_from(live[k].first), live[k].order);
+			used -= BIT(live[k].order);
+			live[k] = live[--n];
+		}
+		assert_int_equal(frames_free_count(), FRAMES - used);
+	}
+	while (n--)
+		frames_free(mfn_from(live[n].first), live[n].order);
+	assert_int_equal(mfn_raw(frames_alloc(12, ALLOC_NO_SCRUB)), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(splits_and_merges, setup, teardown),
+		cmocka_unit_test_setup_teardown(blocks_are_aligned, setup, teardown),
+		cmocka_unit_test_setup_teardown(dirty_frames_are_scrubbed_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_clean_block_merged_with_a_dirty_one_is_dirty,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(zones, setup, teardown),
+		cmocka_unit_test_setup_teardown(absurd_orders_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(random_run, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

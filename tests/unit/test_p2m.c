@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Unit tests of the guest-physical map: sizes, splitting, replacement, pool, and a random run against a model. */
+// cflags: -include tests/unit/fake_x86.h
+// links: tests/unit/fake_x86.c hypervisor/arch/x86/p2m.c hypervisor/arch/x86/hvm/hvm_io.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arch/cpufeature.h>
+#include <arch/p2m.h>
+#include <arch/paging.h>
+#include <arch/vendor.h>
+#include <bulkhead/errno.h>
+#include <bulkhead/hypercall.h>
+#include <bulkhead/iommu.h>
+#include <bulkhead/mm.h>
+
+#include "fake_x86.h"
+
+#define G1  (1UL << ORDER_1G)
+#define G2M (1UL << ORDER_2M)
+
+static struct domain *dom;
+static unsigned cpu_flushes, iommu_flushes;
+static bool yield;
+static struct page frames[64];
+struct cpu_info cpu_info;
+struct page *frame_table = frames;
+uint64_t frame_count = ARRAY_SIZE(frames);
+
+static void count_flush(struct domain *d)
+{
+	assert_ptr_equal(d, dom);
+	cpu_flushes++;
+}
+
+static const struct vendor_ops fake_vendor = {.name = "fake", .tlb_flush = count_flush};
+const struct vendor_ops *vendor = &fake_vendor;
+
+bool cpu_has(enum cpu_feature f)
+{
+	return f == CPU_PDPE1GB;
+}
+
+/* Asks to stop at every second opportunity. */
+bool hypercall_should_yield(void)
+{
+	yield = !yield;
+	return yield;
+}
+
+paddr_t heap_paddr(const void *p)
+{
+	return paddr_from((uintptr_t)p);
+}
+
+void *heap_ptr(paddr_t p)
+{
+	return (void *)(uintptr_t)paddr_raw(p);
+}
+
+int iommu_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, unsigned flags)
+{
+	(void)d, (void)gfn, (void)mfn, (void)order;
+	return flags & IOMMU_READ ? 0 : -EINVAL;
+}
+
+int iommu_unmap(struct domain *d, gfn_t gfn, unsigned order)
+{
+	(void)d, (void)gfn, (void)order;
+	return 0;
+}
+
+void iommu_flush(struct domain *d, gfn_t gfn, uint64_t count)
+{
+	(void)d, (void)gfn, (void)count;
+	iommu_flushes++;
+}
+
+bool page_get(mfn_t m, const struct domain *d)
+{
+	struct page *pg = &frames[mfn_raw(m)];
+
+	if (pg->owner != d->id || !pg->count)
+		return false;
+	pg->count++;
+	return true;
+}
+
+void page_get_again(mfn_t m)
+{
+	assert_true(frames[mfn_raw(m)].count);
+	frames[mfn_raw(m)].count++;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_reset();
+	dom = calloc(1, sizeof(*dom));
+	dom->id = 5;
+	cpu_info.phys_bits = 40;
+	assert_int_equal(p2m_init(dom), 0);
+	assert_int_equal(p2m_pool_set(dom, 100000), 0);
+	memset(frames, 0, sizeof(frames));
+	cpu_flushes = iommu_flushes = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int ret;
+
+	(void)state;
+	while ((ret = p2m_release(dom)) == -ERESTART)
+		;
+	assert_int_equal(ret, 0);
+	assert_int_equal(dom->arch.p2m.pool_used, 0);
+	assert_int_equal(fake_heap_live, 0);
+	free(dom);
+	return 0;
+}
+
+static void expect(uint64_t gfn, uint64_t mfn, enum p2m_type type)
+{
+	enum p2m_type t;
+	mfn_t m = p2m_lookup(dom, gfn_from(gfn), &t);
+
+	assert_int_equal(t, type);
+	if (type == P2M_NONE)
+		assert_true(mfn_is_invalid(m));
+	else
+		assert_int_equal(mfn_raw(m), mfn);
+}
+
+static int set(uint64_t gfn, uint64_t mfn, unsigned order, enum p2m_type type)
+{
+	return p2m_set(dom, gfn_from(gfn), mfn_from(mfn), order, type);
+}
+
+static void every_size(void **state)
+{
+	(void)state;
+	assert_int_equal(set(7, 1234, ORDER_4K, P2M_RAM), 0);
+	assert_int_equal(set(G2M, 3 * G2M, ORDER_2M, P2M_RAM), 0);
+	assert_int_equal(set(2 * G1, 5 * G1, ORDER_1G, P2M_MMIO), 0);
+	expect(7, 1234, P2M_RAM);
+	expect(8, 0, P2M_NONE);
+	expect(G2M + 77, 3 * G2M + 77, P2M_RAM);
+	expect(2 * G1 + 4242, 5 * G1 + 4242, P2M_MMIO);
+	assert_int_equal(gfn_raw(p2m_max_gfn(dom)), 3 * G1 - 1);
+	assert_int_equal(cpu_flushes, 0); /* nothing was replaced */
+}
+
+static void bad_arguments(void **state)
+{
+	(void)state;
+	assert_int_equal(set(1, 0, ORDER_2M, P2M_RAM), -EINVAL);
+	assert_int_equal(set(0, 1, ORDER_2M, P2M_RAM), -EINVAL);
+	assert_int_equal(set(0, 0, 3, P2M_RAM), -EINVAL);
+	assert_int_equal(set(1UL << (40 - PAGE_SHIFT), 0, ORDER_4K, P2M_RAM), -EINVAL);
+	expect(1UL << 40, 0, P2M_NONE);
+	expect(~0UL, 0, P2M_NONE);
+}
+
+static void superpages_split_and_are_replaced(void **state)
+{
+	uint64_t used;
+
+	(void)state;
+	assert_int_equal(set(0, G1, ORDER_1G, P2M_RAM), 0);
+	used = dom->arch.p2m.pool_used;
+	assert_int_equal(set(G2M + 3, 9, ORDER_4K, P2M_RAM_RO), 0);
+	assert_int_equal(cpu_flushes, 1);
+	expect(G2M + 2, G1 + G2M + 2, P2M_RAM);
+	expect(G2M + 3, 9, P2M_RAM_RO);
+	expect(G2M + 4, G1 + G2M + 4, P2M_RAM);
+	expect(G1 - 1, 2 * G1 - 1, P2M_RAM);
+	assert_int_equal(dom->arch.p2m.pool_used, used + 2);
+	/* A superpage over it takes the tables away again. */
+	assert_int_equal(set(0, 3 * G1, ORDER_1G, P2M_RAM), 0);
+	expect(G2M + 3, 3 * G1 + G2M + 3, P2M_RAM);
+	assert_int_equal(dom->arch.p2m.pool_used, used);
+}
+
+static void clearing_makes_no_tables(void **state)
+{
+	uint64_t used = dom->arch.p2m.pool_used;
+
+	(void)state;
+	assert_int_equal(p2m_clear(dom, gfn_from(12345), ORDER_4K), 0);
+	assert_int_equal(dom->arch.p2m.pool_used, used);
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_RAM), 0);
+	assert_int_equal(p2m_clear(dom, gfn_from(0), ORDER_2M), 0);
+	expect(0, 0, P2M_NONE);
+	assert_int_equal(cpu_flushes, 1);
+}
+
+static void pool_is_a_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(p2m_pool_set(dom, dom->arch.p2m.pool_used + 2), 0);
+	assert_int_equal(set(0, 0, ORDER_4K, P2M_RAM), -ENOMEM);
+	assert_int_equal(p2m_pool_set(dom, 4), 0);
+	assert_int_equal(set(0, 0, ORDER_4K, P2M_RAM), 0);
+	assert_int_equal(set(4 * G1, 0, ORDER_4K, P2M_RAM), -ENOMEM);
+	expect(0, 0, P2M_RAM);
+	assert_int_equal(p2m_pool_set(dom, 1), -EBUSY);
+	assert_int_equal(p2m_pool_get(dom), 4);
+}
+
+static void a_batch_flushes_once(void **state)
+{
+	(void)state;
+	dom->iommu = (struct iommu_domain *)dom; /* only its presence counts */
+	p2m_batch_begin(dom);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(set(i, i, ORDER_4K, P2M_RAM), 0);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(p2m_clear(dom, gfn_from(i), ORDER_4K), 0);
+	assert_int_equal(cpu_flushes + iommu_flushes, 0);
+	p2m_batch_end(dom);
+	assert_int_equal(cpu_flushes, 1);
+	assert_int_equal(iommu_flushes, 1);
+	dom->iommu = NULL;
+}
+
+static void ranges_use_the_largest_pieces(void **state)
+{
+	(void)state;
+	assert_int_equal(p2m_set_range(dom, gfn_from(G1 - 1), mfn_from(2 * G1 - 1), G1 + 2,
+				       P2M_MMIO),
+			 0);
+	expect(G1 - 2, 0, P2M_NONE);
+	expect(G1 - 1, 2 * G1 - 1, P2M_MMIO);
+	expect(G1 + 5, 2 * G1 + 5, P2M_MMIO);
+	expect(2 * G1, 3 * G1, P2M_MMIO);
+	expect(2 * G1 + 1, 0, P2M_NONE);
+	/* Root, one level-3 table, and level 2 and 1 on both sides of the 1 GiB leaf. */
+	assert_int_equal(dom->arch.p2m.pool_used, 6);
+}
+
+static void page_references(void **state)
+{
+	enum p2m_type t;
+
+	(void)state;
+	frames[10] = (struct page){.state = PAGE_DOMAIN, .owner = 5, .count = 1};
+	frames[11] = (struct page){.state = PAGE_DOMAIN, .owner = 9, .count = 1};
+	assert_int_equal(set(1, 10, ORDER_4K, P2M_RAM), 0);
+	assert_int_equal(set(2, 11, ORDER_4K, P2M_GRANT_RO), 0);
+	assert_int_equal(set(3, 11, ORDER_4K, P2M_RAM),
+			 0); /* an owner that does not fit: no reference */
+	assert_int_equal(set(4, 12, ORDER_4K, P2M_MMIO), 0);
+	assert_int_equal(mfn_raw(p2m_get_page(dom, gfn_from(1), true, &t)), 10);
+	assert_int_equal(frames[10].count, 2);
+	assert_int_equal(mfn_raw(p2m_get_page(dom, gfn_from(2), false, &t)), 11);
+	assert_int_equal(frames[11].count, 2);
+	assert_true(mfn_is_invalid(p2m_get_page(dom, gfn_from(2), true, &t)));
+	assert_int_equal(t, P2M_GRANT_RO);
+	assert_true(mfn_is_invalid(p2m_get_page(dom, gfn_from(3), false, &t)));
+	assert_true(mfn_is_invalid(p2m_get_page(dom, gfn_from(4), false, &t)));
+	assert_true(mfn_is_invalid(p2m_get_page(dom, gfn_from(5), false, &t)));
+	assert_int_equal(t, P2M_NONE);
+}
+
+/* Entries as the CPU reads them (APM vol. 2 15.25): user always, writable by type, device memory not executable. */
+static void entry_bits(void **state)
+{
+	uint64_t *l4 = dom->arch.p2m.root, *l3, *l2, *l1;
+
+	(void)state;
+	assert_int_equal(set(0, 5, ORDER_4K, P2M_RAM), 0);
+	assert_int_equal(set(1, 6, ORDER_4K, P2M_GRANT_RO), 0);
+	assert_int_equal(set(2, 7, ORDER_4K, P2M_MMIO), 0);
+	l3 = heap_ptr(paddr_from(l4[0] & PTE_ADDR));
+	l2 = heap_ptr(paddr_from(l3[0] & PTE_ADDR));
+	l1 = heap_ptr(paddr_from(l2[0] & PTE_ADDR));
+	assert_int_equal(l1[0] & (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_NX),
+			 PTE_PRESENT | PTE_WRITE | PTE_USER);
+	assert_int_equal(l1[1] & (PTE_PRESENT | PTE_WRITE | PTE_USER), PTE_PRESENT | PTE_USER);
+	assert_int_equal(l1[2] & PTE_NX, PTE_NX);
+	assert_int_equal(l1[3], 0);
+}
+
+#define MODEL (4 * G2M)
+
+static void random_run(void **state)
+{
+	static struct {
+		uint64_t mfn;
+		enum p2m_type type;
+	} model[MODEL];
+
+	(void)state;
+	memset(model, 0, sizeof(model));
+	srand(3);
+	for (unsigned step = 0; step < 3000; step++) {
+		unsigned order = rand() % 8 ? ORDER_4K : ORDER_2M;
+		uint64_t gfn = ((uint64_t)rand() % MODEL) & ~(BIT(order) - 1);
+		uint64_t mfn = ((uint64_t)rand() % 100000) & ~(BIT(order) - 1);
+		enum p2m_type type = (enum p2m_type)(rand() % 4);
+
+		assert_int_equal(type == P2M_NONE ? p2m_clear(dom, gfn_from(gfn), order)
+						  : set(gfn, mfn, order, type),
+				 0);
+		for (uint64_t i = 0; i < BIT(order); i++) {
+			model[gfn + i].mfn = mfn + i;
+			model[gfn + i].type = type;
+		}
+		for (unsigned k = 0; k < 16; k++) {
+			uint64_t g = (uint64_t)rand() % MODEL;
+
+			expect(g, model[g].mfn, model[g].type);
+		}
+	}
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(every_size),
+		T(bad_arguments),
+		T(superpages_split_and_are_replaced),
+		T(clearing_makes_no_tables),
+		T(pool_is_a_limit),
+		T(a_batch_flushes_once),
+		T(ranges_use_the_largest_pieces),
+		T(page_references),
+		T(entry_bits),
+		T(random_run),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
