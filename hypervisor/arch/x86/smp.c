@@ -20,6 +20,7 @@
 #include <bulkhead/string.h>
 #include <bulkhead/time.h>
 #include <bulkhead/timer.h>
+#include <bulkhead/work.h>
 
 #define STACK_PAGES	 4
 #define IST_PAGES	 2
@@ -133,7 +134,7 @@ static bool start_one(uint32_t apic_id, uint64_t page, uint64_t root)
 	bool ok;
 
 	if (!c || cpu_prepare(c, cpu_count, apic_id) || timer_cpu_init(cpu_count) ||
-	    sched_cpu_init(cpu_count)) {
+	    work_cpu_init(cpu_count) || sched_cpu_init(cpu_count)) {
 		log_err("CPU with APIC id %u: no memory for its data\n", apic_id);
 		cpu_table[cpu_count] = NULL;
 		return false;

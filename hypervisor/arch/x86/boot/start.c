@@ -30,6 +30,7 @@
 #include <bulkhead/serial.h>
 #include <bulkhead/string.h>
 #include <bulkhead/timer.h>
+#include <bulkhead/work.h>
 
 #define VERSION_LINE "Bulkhead hypervisor, Xen ABI 4.17-bulkhead\n"
 
@@ -300,7 +301,7 @@ static void __used boot_continue(void)
 		panic("no memory for the I/O APICs");
 	mtrr_boot_init();
 	choose_vendor();
-	if (timer_cpu_init(0) || sched_init())
+	if (timer_cpu_init(0) || work_cpu_init(0) || sched_init())
 		panic("no memory for the scheduler");
 	log_info("scheduler: %s\n", sched_policy_name());
 	init_ecam();
