@@ -98,11 +98,8 @@ static uint64_t *table_alloc(struct iommu_pt *pt)
 {
 	uint64_t *table = heap_page_alloc();
 
-	if (!table)
-		return NULL;
-	pt->tables++;
-	for (unsigned i = 0; pt->format->absent && i < IOMMU_PT_ENTRIES; i++)
-		table[i] = pt->format->absent;
+	if (table)
+		pt->tables++;
 	return table;
 }
 
@@ -314,7 +311,7 @@ int iommu_pt_unmap(struct iommu_pt *pt, uint64_t dfn, unsigned order, unsigned *
 	old = *slot;
 	if (!present(pt, old))
 		return 0;
-	write_entry(pt, slot, pt->format->absent);
+	write_entry(pt, slot, 0);
 	*effects |= IOMMU_PT_CHANGED;
 	if (!is_leaf(pt, old, target))
 		pend(pt, table_at(pt, old), target - 1);
@@ -322,7 +319,7 @@ int iommu_pt_unmap(struct iommu_pt *pt, uint64_t dfn, unsigned order, unsigned *
 	for (unsigned level = target; level < pt->levels; level++) {
 		if (!table_empty(pt, path[level], index_of(dfn, level)))
 			break;
-		write_entry(pt, &path[level + 1][index_of(dfn, level + 1)], pt->format->absent);
+		write_entry(pt, &path[level + 1][index_of(dfn, level + 1)], 0);
 		pend(pt, path[level], level);
 	}
 	return 0;
@@ -402,7 +399,7 @@ int iommu_pt_release(struct iommu_pt *pt, unsigned budget)
 			ASSERT(pt->tables == 0);
 			return 0;
 		}
-		*slot = pt->format->absent;
+		*slot = 0;
 	}
 	return -ERESTART;
 }

@@ -16,7 +16,6 @@
 /* How entries are written. A leaf of level n covers 2^(9 * (n - 1)) pages. */
 struct iommu_pt_format {
 	uint64_t present; /* an entry with any of these bits counts */
-	uint64_t absent;  /* what is written where nothing is mapped */
 	uint64_t read, write;
 	uint64_t address;     /* bits of the address of a table or frame */
 	uint64_t leaf_bits;   /* set in every leaf */

@@ -57,12 +57,11 @@ static void report(const struct amdvi_unit *u, uint64_t lo, uint64_t hi)
 		return;
 	case EVENT_PAGE_FAULT:
 	case EVENT_ILLEGAL_DTE:
-		/* QEMU 7.2 sets the interrupt flag for all faults: the address has to fit as well. */
+		/* Emulators set the interrupt flag for every fault: the address has to fit as well. */
 		if ((lo & EVENT_INTERRUPT) && hi >= AMDVI_INT_FIRST && hi <= AMDVI_INT_LAST)
 			f.access = IOMMU_INTERRUPT;
 		else
-			f.access = lo & (EVENT_WRITE | EVENT_EMULATED_WRITE) ? IOMMU_DMA_WRITE
-									     : IOMMU_DMA_READ;
+			f.access = lo & EVENT_WRITE ? IOMMU_DMA_WRITE : IOMMU_DMA_READ;
 		break;
 	default:
 		f.access = IOMMU_DMA_OTHER;

@@ -117,12 +117,10 @@ struct amdvi_event {
 	uint64_t lo, hi;
 };
 _Static_assert(sizeof(struct amdvi_event) == 16, "AMD IOMMU 2.5");
-#define EVENT_CODE(lo)	     ((unsigned)((lo) >> 60))
-#define EVENT_DEVICE(lo)     ((unsigned)((lo)&0xffff))
-#define EVENT_INTERRUPT	     BIT(51)
-#define EVENT_WRITE	     BIT(53)
-/* QEMU 7.2 tells the kind of access in these bits instead, which mean guest translation on hardware. */
-#define EVENT_EMULATED_WRITE BIT(49)
+#define EVENT_CODE(lo)	 ((unsigned)((lo) >> 60))
+#define EVENT_DEVICE(lo) ((unsigned)((lo)&0xffff))
+#define EVENT_INTERRUPT	 BIT(51)
+#define EVENT_WRITE	 BIT(53)
 
 #define AMDVI_INT_FIRST 0xfee00000UL
 #define AMDVI_INT_LAST	0xfeefffffUL

@@ -9,13 +9,9 @@
 
 #include "amdvi.h"
 
-/*
- * 2.2.3. The level of the next table is part of an entry; in leaves it is 0: a page of the natural size. Absent entries
- * are ignored but for the present bit; QEMU 7.2 logs a fault only if it has followed one, so they name a next level.
- */
+/* 2.2.3. The level of the next table is part of an entry; in leaves it is 0: a page of the natural size. */
 const struct iommu_pt_format amdvi_pt_format = {
 	.present = PTE_PRESENT_BIT,
-	.absent = 1UL << PTE_NEXT_LEVEL_SHIFT,
 	.read = DTE_READ,
 	.write = DTE_WRITE,
 	.address = AMDVI_TABLE_ADDRESS,
@@ -42,8 +38,6 @@ int amdvi_segment_start(struct amdvi_segment *s, unsigned levels)
 
 		if (!root)
 			return -ENOMEM;
-		for (unsigned i = 0; i < IOMMU_PT_ENTRIES; i++)
-			root[i] = amdvi_pt_format.absent;
 		blocked = DTE_V | DTE_TV | DTE_MODE(levels) | paddr_raw(heap_paddr(root));
 	}
 	spin_init(&s->lock);
