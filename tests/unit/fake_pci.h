@@ -27,6 +27,8 @@ struct fake_function {
 extern struct fake_function fake_functions[FAKE_FUNCTIONS];
 
 void fake_pci_reset(void);
+/* Cleared by a test whose BARs lead anywhere: what no function answers is then memory, too. Set by the reset. */
+extern bool fake_pci_strict;
 /* A function with a type 0 header, unknown to pci_find() until fake_pci_know(). */
 struct fake_function *fake_pci_function(sbdf_t s);
 void fake_pci_know(struct fake_function *f);
@@ -53,6 +55,8 @@ void fake_pci_lose_state(struct fake_function *f);
 /* Frames [gfn, gfn + pages) map to mfn … with this type. */
 bool fake_p2m_is(uint64_t gfn, uint64_t pages, uint64_t mfn, enum p2m_type type);
 bool fake_p2m_empty(uint64_t gfn, uint64_t pages);
+/* How many entries the function says true for. */
+unsigned fake_p2m_count(bool (*fn)(uint64_t gfn, uint64_t mfn, unsigned order, enum p2m_type type));
 void fake_p2m_put(uint64_t gfn, uint64_t pages, uint64_t mfn, enum p2m_type type);
 extern unsigned fake_p2m_changes;  /* entries written */
 extern unsigned fake_p2m_max_step; /* most entries written in one batch */
@@ -69,6 +73,8 @@ extern unsigned fake_irqs_attached, fake_irqs_mapped;
 extern int fake_irq_fail_after; /* so many attachments succeed; -1: all */
 /* What a device's message does: finds the irq that was mapped to it. False: nobody's, the unit blocks it. */
 bool fake_message(uint64_t address, uint32_t data);
+/* Every interrupt that is attached fires once. */
+void fake_messages_all(void);
 /* The CPU that the irq behind a message is attached to. */
 unsigned fake_message_cpu(uint64_t address, uint32_t data);
 
