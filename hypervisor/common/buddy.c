@@ -23,6 +23,9 @@ enum zone {
 
 static struct page_list free_list[ZONES][ORDERS][2]; /* [clean or dirty] */
 static uint64_t free_frames, total_frames, max_mfn;
+/* Frames that idle CPUs should still clean: as many as domains gave back. What the firmware left is cleaned when it is
+ * allocated, unless `bootscrub=idle` asks for more. */
+static uint64_t scrub_debt;
 static spinlock_t buddy_lock = SPINLOCK_INIT;
 
 struct page *frame_table __ro_after_init;
@@ -196,11 +199,27 @@ void frames_free(mfn_t first, unsigned order)
 		pg[i].owner = 0;
 	}
 	free_block(first, order, DIRTY);
+	scrub_debt += BIT(order);
+	spin_unlock_irqrestore(&buddy_lock, irq);
+}
+
+bool frames_dirty(void)
+{
+	return READ_ONCE(scrub_debt) != 0;
+}
+
+void frames_scrub_all(void)
+{
+	unsigned long irq = spin_lock_irqsave(&buddy_lock);
+
+	scrub_debt = free_frames;
 	spin_unlock_irqrestore(&buddy_lock, irq);
 }
 
 bool frames_scrub_some(void)
 {
+	if (!READ_ONCE(scrub_debt))
+		return false;
 	for (unsigned z = 0; z < ZONES; z++) {
 		for (unsigned o = 0; o < ORDERS; o++) {
 			unsigned long irq = spin_lock_irqsave(&buddy_lock);
@@ -217,6 +236,7 @@ bool frames_scrub_some(void)
 			pg->state =
 				PAGE_HEAP; /* ours while it is scrubbed; its frames are not counted */
 			free_frames -= BIT(piece);
+			scrub_debt -= MIN(scrub_debt, BIT(piece));
 			while (o > piece) {
 				o--;
 				insert_block(mfn_add(m, BIT(o)), o, DIRTY);
@@ -229,11 +249,14 @@ bool frames_scrub_some(void)
 			return true;
 		}
 	}
+	/* All is clean: other frames of the debt were allocated in the meantime. */
+	WRITE_ONCE(scrub_debt, 0);
 	return false;
 }
 
 void frames_init(void)
 {
+	free_frames = total_frames = scrub_debt = 0;
 	for (unsigned z = 0; z < ZONES; z++) {
 		for (unsigned o = 0; o < ORDERS; o++) {
 			page_list_init(&free_list[z][o][CLEAN]);

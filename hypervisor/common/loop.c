@@ -3,6 +3,7 @@
 #include <bulkhead/cpu.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/init.h>
+#include <bulkhead/mm_init.h>
 #include <bulkhead/sched.h>
 
 /* Lets another vCPU take over if softirqs asked for a choice. */
@@ -37,9 +38,13 @@ void cpu_loop(void)
 			arch_irq_enable();
 			continue;
 		}
-		if (c->current->is_idle)
-			arch_cpu_idle();
-		else
+		if (!c->current->is_idle) {
 			arch_vcpu_run(c->current);
+		} else if (frames_dirty()) {
+			arch_irq_enable();
+			frames_scrub_some();
+		} else {
+			arch_cpu_idle();
+		}
 	}
 }

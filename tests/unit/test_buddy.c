@@ -129,7 +129,18 @@ static void dirty_frames_are_scrubbed_once(void **state)
 	give(0, 64);
 	m = frames_alloc(3, 0);
 	assert_int_equal(scrubbed, 8); /* boot memory may hold anything */
+	assert_false(frames_scrub_some()); /* nothing was given back yet */
 	frames_free(m, 3);
+	assert_true(frames_dirty());
+	while (frames_scrub_some())
+		;
+	assert_false(frames_dirty());
+	frames_scrub_all();
+	while (frames_scrub_some())
+		;
+	m = frames_alloc(6, 0);
+	frames_free(m, 6);
+	scrubbed = 8;
 	while (frames_scrub_some())
 		;
 	assert_int_equal(scrubbed, 8 + 64);
@@ -150,6 +161,7 @@ static void a_clean_block_merged_with_a_dirty_one_is_dirty(void **state)
 
 	(void)state;
 	give(0, 2);
+	frames_scrub_all();
 	while (frames_scrub_some())
 		;
 	scrubbed = 0;

@@ -15,7 +15,10 @@ void frames_init(void);
 void frames_account(mfn_t first, uint64_t count);
 /* Gives frames (which have descriptors) to the allocator, as dirty ones. */
 void frames_add(mfn_t first, uint64_t count);
-/* Cleans one dirty piece; false when there is none. For the idle loop. */
+/* Also what nobody has used since boot is to be cleaned in idle time (`bootscrub=idle`). */
+void frames_scrub_all(void);
+bool frames_dirty(void); /* is there something to clean in idle time? */
+/* Cleans one dirty piece; false when there is nothing to do. For the idle loop. */
 bool frames_scrub_some(void);
 
 /* Contract with the architecture: map 2 MiB of the heap, writable, NX. Must not allocate. 0 or -ENOMEM. */

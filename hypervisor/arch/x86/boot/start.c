@@ -97,6 +97,18 @@ static int parse_sched(const char *value)
 }
 CMDLINE_CUSTOM("sched", parse_sched);
 
+/* When memory that the firmware left is cleaned: "idle" by idle CPUs, else when it is allocated ("no"). */
+static bool scrub_idle __initdata;
+
+static int parse_bootscrub(const char *value)
+{
+	if (strcmp(value, "idle") && strcmp(value, "no") && strcmp(value, "off"))
+		return -EINVAL;
+	scrub_idle = !strcmp(value, "idle");
+	return 0;
+}
+CMDLINE_CUSTOM("bootscrub", parse_bootscrub);
+
 static void __init report_word(void *ctx, enum cmdline_problem problem, const char *word)
 {
 	(void)ctx;
@@ -334,6 +346,8 @@ static void flush_tlb(void *unused)
 void start_hypervisor(void)
 {
 	release_modules();
+	if (scrub_idle)
+		frames_scrub_all();
 	log_info("memory: %lu KiB of heap, %lu MiB free for guests\n", heap_bytes() >> 10,
 		 frames_free_count() >> 8);
 	console_release_display();
