@@ -300,7 +300,7 @@ static void begin_dying(struct domain *d)
 		__atomic_store_n(&d->dying, DOMAIN_DYING, __ATOMIC_SEQ_CST);
 		DOMAIN_FOR_EACH_VCPU (d, v, i)
 			vcpu_set_flag(v, VPF_DYING);
-		d->outstanding_pages = 0;
+		(void)domain_claim(d, 0);
 	}
 	spin_unlock(&d->lock);
 	/* Page allocations that looked at `dying` before are over when the lock has been taken once. */

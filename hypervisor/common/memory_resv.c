@@ -157,38 +157,6 @@ int64_t memop_reservation(struct memop *m)
 	return preempted ? memop_restart(m, done) : (int64_t)done;
 }
 
-static uint64_t claims_of_others(const struct domain *self)
-{
-	uint64_t sum = 0;
-
-	for (struct domain *d = domain_get_next(0), *next; d; d = next) {
-		if (d != self)
-			sum += READ_ONCE(d->outstanding_pages);
-		next = domain_get_next((domid_t)(d->id + 1));
-		domain_put(d);
-	}
-	return sum;
-}
-
-int memory_claim(struct domain *d, uint64_t pages)
-{
-	uint64_t others = pages ? claims_of_others(d) : 0;
-	uint64_t free = frames_free_count();
-	int rc = 0;
-
-	spin_lock(&d->page_lock);
-	if (!pages)
-		d->outstanding_pages = 0;
-	else if (d->outstanding_pages || pages <= d->tot_pages || pages > d->max_pages)
-		rc = -EINVAL;
-	else if (others > free || pages - d->tot_pages > free - others)
-		rc = -ENOMEM;
-	else
-		d->outstanding_pages = pages - d->tot_pages;
-	spin_unlock(&d->page_lock);
-	return rc;
-}
-
 int64_t memop_claim_pages(struct memop *m)
 {
 	struct reservation r;
@@ -202,7 +170,7 @@ int64_t memop_claim_pages(struct memop *m)
 	d = r.domid == DOMID_SELF ? NULL : domain_get_by_id(r.domid);
 	if (!d)
 		return -EINVAL;
-	rc = may_control(m->caller, d) ? memory_claim(d, r.nr) : -EPERM;
+	rc = may_control(m->caller, d) ? domain_claim(d, r.nr) : -EPERM;
 	domain_put(d);
 	return rc;
 }

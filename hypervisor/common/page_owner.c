@@ -8,14 +8,79 @@
 /* A count that comes near the top would wrap into a use after free: refuse further references long before. */
 #define PAGE_COUNT_MAX 0x7fffffffU
 
+/*
+ * Memory that domains have claimed and not taken yet, the sum of all outstanding_pages. Below the page lock of any domain.
+ */
+static spinlock_t claims_lock = SPINLOCK_INIT;
+static uint64_t claims;
+
+/* Frames that nobody else has claimed; the page lock of d and the claims lock are held. */
+static uint64_t unclaimed(const struct domain *d)
+{
+	uint64_t free = frames_free_count(), others = claims - d->outstanding_pages;
+
+	return free > others ? free - others : 0;
+}
+
+int domain_claim(struct domain *d, uint64_t pages)
+{
+	int rc = 0;
+
+	spin_lock(&d->page_lock);
+	spin_lock(&claims_lock);
+	if (!pages) {
+		claims -= d->outstanding_pages;
+		d->outstanding_pages = 0;
+	} else if (d->outstanding_pages || pages <= d->tot_pages || pages > d->max_pages ||
+		   d->dying) {
+		rc = -EINVAL;
+	} else if (pages - d->tot_pages > unclaimed(d)) {
+		rc = -ENOMEM;
+	} else {
+		d->outstanding_pages = pages - d->tot_pages;
+		claims += d->outstanding_pages;
+	}
+	spin_unlock(&claims_lock);
+	spin_unlock(&d->page_lock);
+	return rc;
+}
+
+/* Takes n frames out of what d has claimed; false if they belong to the claims of others. The page lock is held. */
+static bool claim_use(struct domain *d, uint64_t n, uint64_t *ret_used)
+{
+	bool ok;
+
+	*ret_used = 0;
+	spin_lock(&claims_lock);
+	ok = !claims || unclaimed(d) >= n;
+	if (ok) {
+		*ret_used = MIN(d->outstanding_pages, n);
+		d->outstanding_pages -= *ret_used;
+		claims -= *ret_used;
+	}
+	spin_unlock(&claims_lock);
+	return ok;
+}
+
+/* They could not be had after all. The page lock is held. */
+static void claim_restore(struct domain *d, uint64_t n)
+{
+	if (!n || d->dying)
+		return;
+	spin_lock(&claims_lock);
+	d->outstanding_pages += n;
+	claims += n;
+	spin_unlock(&claims_lock);
+}
+
 int domain_frames_alloc(struct domain *d, unsigned order, unsigned flags, mfn_t *ret_first)
 {
-	uint64_t n = BIT(order);
+	uint64_t n = BIT(order), claimed;
 	struct page *pg;
 	mfn_t m;
 
 	spin_lock(&d->page_lock);
-	if (d->dying || d->tot_pages + n > d->max_pages) {
+	if (d->dying || d->tot_pages + n > d->max_pages || !claim_use(d, n, &claimed)) {
 		spin_unlock(&d->page_lock);
 		return -ENOMEM;
 	}
@@ -26,6 +91,7 @@ int domain_frames_alloc(struct domain *d, unsigned order, unsigned flags, mfn_t 
 	spin_lock(&d->page_lock);
 	if (mfn_is_invalid(m)) {
 		d->tot_pages -= n;
+		claim_restore(d, claimed);
 		spin_unlock(&d->page_lock);
 		return -ENOMEM;
 	}

@@ -451,7 +451,7 @@ static void claims(void **state)
 	assert_int_equal(call(XENMEM_claim_pages, &r, sizeof(r)), -EINVAL); /* has them */
 	r.nr_extents = 64 + free + 1;
 	assert_int_equal(call(XENMEM_claim_pages, &r, sizeof(r)), -ENOMEM);
-	d0->outstanding_pages = 100;
+	assert_int_equal(domain_claim(d0, 164), 0);
 	r.nr_extents = 64 + free;
 	assert_int_equal(call(XENMEM_claim_pages, &r, sizeof(r)), -ENOMEM);
 	r.nr_extents = 64 + free - 100;
@@ -475,6 +475,43 @@ static void claims(void **state)
 	r.extent_start.p = NULL;
 	r.domid = 9;
 	assert_int_equal(call(XENMEM_claim_pages, &r, sizeof(r)), -EINVAL);
+	assert_int_equal(domain_claim(d0, 0), 0);
+}
+
+/* What is claimed is there for the one who claimed it, and for nobody else. */
+static void claims_are_kept(void **state)
+{
+	uint64_t free = frames_free_count();
+
+	(void)state;
+	fixture_run(d0);
+	assert_int_equal(domain_claim(d1, 64 + free - 3), 0);
+	for (unsigned i = 0; i < 8; i++)
+		buf64()[i] = 100 + i;
+	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, 8, 0, 0), 3);
+	assert_int_equal(reserve(XENMEM_populate_physmap, 1, 8, 0, 0), 8);
+	assert_int_equal(d1->outstanding_pages, free - 11);
+	/* More than claimed comes out of what is left. */
+	assert_int_equal(domain_claim(d1, 0), 0);
+	assert_int_equal(domain_claim(d1, d1->tot_pages + 2), 0);
+	for (unsigned i = 0; i < 8; i++)
+		buf64()[i] = 200 + i;
+	assert_int_equal(reserve(XENMEM_populate_physmap, 1, 5, 0, 0), 5);
+	assert_int_equal(d1->outstanding_pages, 0);
+	/* An allocation that fails takes nothing of the claim: memory in pieces, with a bad frame in each. */
+	assert_int_equal(domain_claim(d1, d1->tot_pages + 1000), 0);
+	for (unsigned i = 500; i < FIXTURE_FRAMES; i += 512)
+		frame_table[i].state = PAGE_OFFLINE;
+	buf64()[0] = 512;
+	assert_int_equal(reserve(XENMEM_populate_physmap, 1, 1, 9, 0), 0);
+	for (unsigned i = 500; i < FIXTURE_FRAMES; i += 512)
+		frame_table[i].state = PAGE_FREE;
+	assert_int_equal(d1->outstanding_pages, 1000);
+	d1->dying = DOMAIN_DYING;
+	assert_int_equal(domain_claim(d1, 0), 0);
+	assert_int_equal(domain_claim(d1, 10000), -EINVAL);
+	assert_int_equal(domain_claim(d0, d0->tot_pages + frames_free_count()), 0);
+	assert_int_equal(domain_claim(d0, 0), 0);
 }
 
 /* ---- add_to_physmap ---- */
@@ -1058,6 +1095,7 @@ int main(void)
 		T(reservation_preempted),
 		T(reservation_compat),
 		T(claims),
+		T(claims_are_kept),
 		T(shared_info),
 		T(grant_frames),
 		T(move),

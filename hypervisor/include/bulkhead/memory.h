@@ -18,8 +18,6 @@ _Static_assert(sizeof(struct memory_map_entry) == 20, "ABI");
 
 /* Replaces the map of d; a copy is taken. 0, -E2BIG, -ENOMEM. */
 int memory_map_set(struct domain *d, const struct memory_map_entry *entries, unsigned nr);
-/* Pages that d may still take before others get them (XENMEM_claim_pages); 0 ends the claim. 0, -EINVAL, -ENOMEM. */
-int memory_claim(struct domain *d, uint64_t pages);
 /* Frees what memory_op keeps of a domain; accepts one of which it keeps nothing. */
 void memory_domain_finish(struct domain *d);
 

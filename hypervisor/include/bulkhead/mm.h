@@ -93,6 +93,8 @@ void window_unmap(const void *p); /* any address within the window */
  * RAM of domains. Accounting: d->tot_pages counts PAGE_DOMAIN frames, limited by d->max_pages.
  * domain_frames_alloc gives scrubbed frames with one reference each ("the domain owns it").
  */
+/* Reserves memory, so that d can come to have `pages` in all (XENMEM_claim_pages); 0 ends the claim. -EINVAL, -ENOMEM. */
+int domain_claim(struct domain *d, uint64_t pages);
 int domain_frames_alloc(struct domain *d, unsigned order, unsigned flags, mfn_t *ret_first);
 /* Drops the "owned" reference: the frame is freed when the last reference is gone. False if d is not the owner. */
 bool domain_frame_release(struct domain *d, mfn_t m);
