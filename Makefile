@@ -19,6 +19,7 @@ all: hypervisor tools
 include mk/vars.mk
 include mk/hypervisor.mk
 include mk/tools.mk
+include mk/vchan.mk
 include mk/unit.mk
 include mk/fuzz.mk
 include mk/lint.mk

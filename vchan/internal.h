@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the parts of the library share: the handle, and the interface of a transport. */
+#ifndef VCHAN_INTERNAL_H
+#define VCHAN_INTERNAL_H
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+
+#include "libvchan.h"
+#include "shm.h"
+
+/* Domain numbers from here on are special (DOMID_FIRST_RESERVED). */
+#define VCHAN_DOMAIN_MAX 0x7fefu
+
+enum vchan_state {
+	VCHAN_STATE_NEW,   /* client: no rings yet */
+	VCHAN_STATE_RINGS, /* the rings exist; the peer's live byte says more */
+	VCHAN_STATE_DEAD,  /* the peer is gone */
+};
+
+struct vchan_uri {
+	bool local;
+	int domain;	      /* -1: not given */
+	char directory[4096]; /* of sockets */
+};
+
+/* -EINVAL if the text makes no sense. NULL: from the environment. */
+int vchan_uri_parse(const char *text, struct vchan_uri *ret_uri);
+
+#define VCHAN_FOREVER (-1)
+
+struct vchan_transport {
+	/* Sends an event to the peer. 0 or -errno. */
+	int (*notify)(struct libvchan *ctrl);
+	/*
+	 * Sleeps until there is an event, or for `timeout` nanoseconds, and takes the event. 0; -ETIMEDOUT;
+	 * another -errno. May end early. Sets VCHAN_STATE_DEAD when it learns of it.
+	 */
+	int (*sleep)(struct libvchan *ctrl, int64_t timeout);
+	/* Does without sleeping what has become possible: a server takes its client, death is noticed. */
+	void (*progress)(struct libvchan *ctrl);
+	/* Client: one step towards the connection. 0 done, 1 wait for the descriptor, -errno. */
+	int (*connect)(struct libvchan *ctrl);
+	/* Frees what belongs to the transport, and the handle. */
+	void (*destroy)(struct libvchan *ctrl);
+};
+
+struct libvchan {
+	const struct vchan_transport *transport;
+	enum vchan_state state;
+	bool server, blocking;
+	bool polled; /* the caller knows the descriptor: calls that fall short have to ask for events */
+	int fd;	     /* what libvchan_fd_for_select() returns: an epoll descriptor */
+	int domain, port;
+	struct vchan_shm shm;
+	struct libvchan_stats stats;
+};
+
+/* Create a handle; on failure nothing is left. The rest of struct libvchan is filled by libvchan.c. */
+int vchan_local_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
+		       uint16_t right_order, struct libvchan **ret_ctrl);
+int vchan_local_client(const struct vchan_uri *uri, int domain, int port,
+		       struct libvchan **ret_ctrl);
+
+#endif

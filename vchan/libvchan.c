@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The API over any transport: when to copy, when to ask for events, when to sleep.
+#include "internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+static int fail(int error)
+{
+	errno = error < 0 ? -error : error;
+	return -1;
+}
+
+/* What can be known without a system call. A peer that is not there yet counts as open. */
+static bool is_open(const struct libvchan *ctrl)
+{
+	if (ctrl->state == VCHAN_STATE_NEW)
+		return true;
+	return ctrl->state != VCHAN_STATE_DEAD &&
+	       atomic_load(ctrl->shm.peer_live) != VCHAN_LIVE_GONE;
+}
+
+static void notify(struct libvchan *ctrl)
+{
+	/* It fails only when the peer is gone, and then nobody waits for it. */
+	ctrl->stats.events_sent++;
+	ctrl->transport->notify(ctrl);
+}
+
+static int sleep_for(struct libvchan *ctrl)
+{
+	int rc;
+
+	ctrl->stats.sleeps++;
+	rc = ctrl->transport->sleep(ctrl, VCHAN_FOREVER);
+	return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+static uint32_t copy_out(struct libvchan *ctrl, void *data, uint32_t n)
+{
+	if (vchan_take(&ctrl->shm, data, n))
+		notify(ctrl);
+	ctrl->stats.bytes_read += n;
+	return n;
+}
+
+static uint32_t copy_in(struct libvchan *ctrl, const void *data, uint32_t n)
+{
+	if (vchan_put(&ctrl->shm, data, n))
+		notify(ctrl);
+	ctrl->stats.bytes_written += n;
+	return n;
+}
+
+static uint32_t smaller(size_t a, uint32_t b)
+{
+	return a < b ? (uint32_t)a : b;
+}
+
+/* Common start of transfers: 0 if there are rings. A server that has no client yet looks for one. */
+static int start(struct libvchan *ctrl)
+{
+	if (ctrl->state == VCHAN_STATE_NEW)
+		return fail(ENOTCONN);
+	if (atomic_load(ctrl->shm.peer_live) == VCHAN_LIVE_WAITING)
+		ctrl->transport->progress(ctrl);
+	return 0;
+}
+
+/*
+ * Waits, if allowed, until `want` bytes are ready; asks for events where the caller will need one. Returns how many
+ * are ready, at least `want` or non-blocking; -1 if the peer is gone and there are fewer than `want`.
+ */
+static int64_t await_data(struct libvchan *ctrl, uint32_t want, uint32_t desired)
+{
+	for (;;) {
+		/* In this order: what was written before the end counts. */
+		bool open = is_open(ctrl);
+		uint32_t ready = vchan_ready(&ctrl->shm);
+
+		if (ready < want || (ctrl->polled && ready < desired))
+			ready = vchan_ask_ready(&ctrl->shm, ready < want ? want : ready + 1);
+		if (ready >= want)
+			return ready;
+		if (!open)
+			return fail(EPIPE);
+		if (vchan_release_writer(&ctrl->shm))
+			notify(ctrl);
+		if (!ctrl->blocking)
+			return ready;
+		if (sleep_for(ctrl) < 0 && is_open(ctrl))
+			return -1;
+	}
+}
+
+/* The same for space in the other ring. Nothing can be written to a peer that is gone. */
+static int64_t await_space(struct libvchan *ctrl, uint32_t want, uint32_t desired)
+{
+	for (;;) {
+		uint32_t space;
+
+		if (!is_open(ctrl))
+			return fail(EPIPE);
+		space = vchan_space(&ctrl->shm);
+		if (space < want || (ctrl->polled && space < desired))
+			space = vchan_ask_space(&ctrl->shm, space < want ? want : space + 1);
+		if (space >= want || !ctrl->blocking)
+			return space;
+		if (sleep_for(ctrl) < 0 && is_open(ctrl))
+			return -1;
+	}
+}
+
+int libvchan_read(libvchan_t *ctrl, void *data, size_t size)
+{
+	int64_t ready;
+
+	if (start(ctrl))
+		return -1;
+	if (!size)
+		return 0;
+	ready = await_data(ctrl, 1, smaller(size, ctrl->shm.rd.size));
+	if (ready <= 0)
+		return (int)ready;
+	return (int)copy_out(ctrl, data, smaller(size, (uint32_t)ready));
+}
+
+int libvchan_recv(libvchan_t *ctrl, void *data, size_t size)
+{
+	int64_t ready;
+
+	if (start(ctrl))
+		return -1;
+	if (size > ctrl->shm.rd.size)
+		return fail(EMSGSIZE);
+	if (!size)
+		return 0;
+	ready = await_data(ctrl, (uint32_t)size, (uint32_t)size);
+	if (ready < 0)
+		return -1;
+	return ready < (int64_t)size ? 0 : (int)copy_out(ctrl, data, (uint32_t)size);
+}
+
+int libvchan_send(libvchan_t *ctrl, const void *data, size_t size)
+{
+	int64_t space;
+
+	if (start(ctrl))
+		return -1;
+	if (size > ctrl->shm.wr.size)
+		return fail(EMSGSIZE);
+	if (!size)
+		return 0;
+	space = await_space(ctrl, (uint32_t)size, (uint32_t)size);
+	if (space < 0)
+		return -1;
+	return space < (int64_t)size ? 0 : (int)copy_in(ctrl, data, (uint32_t)size);
+}
+
+int libvchan_write(libvchan_t *ctrl, const void *data, size_t size)
+{
+	size_t done = 0;
+
+	if (start(ctrl))
+		return -1;
+	if (size > INT_MAX)
+		size = INT_MAX;
+	while (done < size) {
+		uint32_t desired = smaller(size - done, ctrl->shm.wr.size);
+		int64_t space = await_space(ctrl, 1, desired);
+
+		if (space < 0)
+			return -1;
+		if (space == 0)
+			break;
+		done += copy_in(ctrl, (const char *)data + done, smaller(desired, (uint32_t)space));
+		if (!ctrl->blocking)
+			break;
+	}
+	return (int)done;
+}
+
+int libvchan_wait(libvchan_t *ctrl)
+{
+	int rc;
+
+	if (ctrl->state == VCHAN_STATE_DEAD)
+		return fail(EPIPE);
+	rc = sleep_for(ctrl);
+	return rc < 0 ? fail(rc) : 0;
+}
+
+int libvchan_is_open(libvchan_t *ctrl)
+{
+	if (ctrl->state == VCHAN_STATE_NEW)
+		return VCHAN_WAITING;
+	ctrl->transport->progress(ctrl);
+	if (ctrl->state == VCHAN_STATE_DEAD)
+		return VCHAN_DISCONNECTED;
+	switch (atomic_load(ctrl->shm.peer_live)) {
+	case VCHAN_LIVE_GONE:
+		return VCHAN_DISCONNECTED;
+	case VCHAN_LIVE_WAITING:
+		return VCHAN_WAITING;
+	default:
+		return VCHAN_CONNECTED;
+	}
+}
+
+int libvchan_data_ready(libvchan_t *ctrl)
+{
+	if (start(ctrl))
+		return -1;
+	return (int)vchan_ask_ready(&ctrl->shm, vchan_ready(&ctrl->shm) + 1);
+}
+
+int libvchan_buffer_space(libvchan_t *ctrl)
+{
+	if (start(ctrl))
+		return -1;
+	return (int)vchan_ask_space(&ctrl->shm, vchan_space(&ctrl->shm) + 1);
+}
+
+EVTCHN libvchan_fd_for_select(libvchan_t *ctrl)
+{
+	ctrl->polled = true;
+	return ctrl->fd;
+}
+
+void libvchan_set_blocking(libvchan_t *ctrl, bool blocking)
+{
+	ctrl->blocking = blocking;
+}
+
+void libvchan_get_stats(const libvchan_t *ctrl, struct libvchan_stats *ret_stats, size_t size)
+{
+	struct libvchan_stats stats = ctrl->stats;
+
+	if (ctrl->state != VCHAN_STATE_NEW) {
+		stats.read_ring = ctrl->shm.rd.size;
+		stats.write_ring = ctrl->shm.wr.size;
+	}
+	memcpy(ret_stats, &stats, size < sizeof(stats) ? size : sizeof(stats));
+}
+
+static bool arguments_valid(int domain, int port)
+{
+	return domain >= 0 && domain <= (int)VCHAN_DOMAIN_MAX && port >= 0;
+}
+
+static libvchan_t *created(struct libvchan *ctrl, int domain, int port)
+{
+	ctrl->blocking = true;
+	ctrl->domain = domain;
+	ctrl->port = port;
+	return ctrl;
+}
+
+libvchan_t *libvchan_server_init_uri(const char *text, int domain, int port, size_t read_min,
+				     size_t write_min)
+{
+	struct libvchan *ctrl;
+	struct vchan_uri uri;
+	uint16_t left, right;
+	int rc = arguments_valid(domain, port) ? vchan_uri_parse(text, &uri) : -EINVAL;
+
+	if (!rc)
+		rc = vchan_choose_orders(read_min, write_min, &left, &right);
+	if (!rc)
+		rc = uri.local ? vchan_local_server(&uri, domain, port, left, right, &ctrl)
+			       : -ENOTSUP;
+	if (rc) {
+		fail(rc);
+		return NULL;
+	}
+	return created(ctrl, domain, port);
+}
+
+libvchan_t *libvchan_server_init(int domain, int port, size_t read_min, size_t write_min)
+{
+	return libvchan_server_init_uri(NULL, domain, port, read_min, write_min);
+}
+
+libvchan_t *libvchan_client_init_async_uri(const char *text, int domain, int port, EVTCHN *watch_fd)
+{
+	struct libvchan *ctrl;
+	struct vchan_uri uri;
+	int rc = arguments_valid(domain, port) ? vchan_uri_parse(text, &uri) : -EINVAL;
+
+	if (!rc)
+		rc = uri.local ? vchan_local_client(&uri, domain, port, &ctrl) : -ENOTSUP;
+	if (rc) {
+		fail(rc);
+		return NULL;
+	}
+	ctrl->polled = watch_fd != NULL;
+	if (watch_fd)
+		*watch_fd = ctrl->fd;
+	return created(ctrl, domain, port);
+}
+
+libvchan_t *libvchan_client_init_async(int domain, int port, EVTCHN *watch_fd)
+{
+	return libvchan_client_init_async_uri(NULL, domain, port, watch_fd);
+}
+
+int libvchan_client_init_async_finish(libvchan_t *ctrl, bool blocking)
+{
+	int rc = ctrl->state == VCHAN_STATE_NEW ? ctrl->transport->connect(ctrl) : 0;
+
+	if (rc < 0)
+		return fail(rc);
+	if (rc == 0)
+		ctrl->blocking = blocking;
+	return rc;
+}
+
+libvchan_t *libvchan_client_init_uri(const char *text, int domain, int port)
+{
+	libvchan_t *ctrl = libvchan_client_init_async_uri(text, domain, port, NULL);
+	int rc;
+
+	if (!ctrl)
+		return NULL;
+	while ((rc = libvchan_client_init_async_finish(ctrl, true)) > 0) {
+		struct pollfd wait = {.fd = ctrl->fd, .events = POLLIN};
+
+		if (poll(&wait, 1, -1) < 0 && errno != EINTR) {
+			rc = -1;
+			break;
+		}
+	}
+	if (rc < 0) {
+		int error = errno;
+
+		libvchan_close(ctrl);
+		errno = error;
+		return NULL;
+	}
+	return ctrl;
+}
+
+libvchan_t *libvchan_client_init(int domain, int port)
+{
+	return libvchan_client_init_uri(NULL, domain, port);
+}
+
+void libvchan_close(libvchan_t *ctrl)
+{
+	if (!ctrl)
+		return;
+	if (ctrl->state != VCHAN_STATE_NEW) {
+		atomic_store(ctrl->shm.my_live, VCHAN_LIVE_GONE);
+		ctrl->transport->notify(ctrl);
+	}
+	ctrl->transport->destroy(ctrl);
+}
