@@ -34,6 +34,7 @@ clean:
 help:
 	@echo "make hypervisor   $(O)/bulkhead.gz (multiboot2 image) and $(O)/bulkhead.elf (its debug symbols)"
 	@echo "make tools        host tools: the kernel unpacker"
+	@echo "make vchan        libvchan; install-vchan installs it below PREFIX ($(PREFIX))"
 	@echo "make deps         install the Debian packages that building and testing need (root)"
 	@echo "make run          boot a Debian dom0 in an emulator, serial console on the terminal"
 	@echo "make check        lint, unit, fuzz, guest and system tests; ends in 'N passed, N failed'"

@@ -15,7 +15,9 @@ endif
 ifneq ($(filter undefined default,$(origin LD)),)
 LD := ld
 endif
-AR ?= ar
+ifneq ($(filter undefined default,$(origin AR)),)
+AR := ar
+endif
 NM ?= nm
 OBJCOPY ?= objcopy
 CLANG ?= clang
