@@ -213,10 +213,9 @@ static uint64_t rank_of_curr(const struct fair_group *g, unsigned i, uint64_t no
 	return rank(s->vtime + to_vtime(s, sub(now, fc->charged)), soft ? soft : 0xffff, i);
 }
 
-/* The head of the queues that is best for a CPU; those far behind are brought up to its clock. NULL if there is none. */
+/* The head of the queues that is best for a CPU. NULL if there is none. */
 static struct sched_vcpu *best_queued(struct fair_group *g, unsigned i, uint64_t *ret_rank)
 {
-	uint64_t floor = sub(g->cpus[i].clock, FAIR_LAG);
 	struct sched_vcpu *best = NULL, *s;
 	struct fair_class *c;
 
@@ -228,11 +227,7 @@ static struct sched_vcpu *best_queued(struct fair_group *g, unsigned i, uint64_t
 		/* A CPU that they prefer is free: it was told so, or is now. */
 		if (!(c->soft_here & BIT32(i)) && (c->soft_here & (g->idle | g->tickled)))
 			continue;
-		while ((s = vcpu_of(prioq_first(&c->queue)))->vtime < floor) {
-			prioq_remove(&c->queue, &s->node);
-			s->vtime = floor;
-			prioq_insert(&c->queue, &s->node);
-		}
+		s = vcpu_of(prioq_first(&c->queue));
 		if (!best || rank(s->vtime, c->soft_here, i) < *ret_rank) {
 			best = s;
 			*ret_rank = rank(s->vtime, c->soft_here, i);
@@ -270,6 +265,12 @@ static void slice_set(struct fair_group *g, unsigned i, uint64_t deadline)
 	sched_slice_set(cpu_of(g, i), deadline);
 }
 
+/* Until then what runs on a CPU is not interrupted for another one. */
+static uint64_t protected_until(const struct fair_cpu *fc)
+{
+	return fc->started + MAX(READ_ONCE(fair_ratelimit), FAIR_RUN_MIN);
+}
+
 /* When s, which waits, may take the place of what runs on a CPU. */
 static uint64_t due(const struct fair_group *g, unsigned i, uint64_t s_rank, uint64_t now)
 {
@@ -277,7 +278,7 @@ static uint64_t due(const struct fair_group *g, unsigned i, uint64_t s_rank, uin
 	uint64_t ahead = sub(s_rank + FAIR_GRANULE, rank_of_curr(g, i, now));
 	uint64_t t = now + from_vtime(fc->curr, ahead);
 
-	return MAX(t, fc->started + fair_ratelimit);
+	return MAX(t, protected_until(fc));
 }
 
 /* Somebody was queued: finds the CPU that is to look at the queue, and when. */
@@ -348,8 +349,8 @@ static uint64_t load_of(const struct fair_group *g)
 }
 
 /*
- * Where s should wait: where a CPU sleeps; else in its own group, where caches are warm, unless that has much more to do
- * than another one.
+ * Where s should wait: where a CPU sleeps; else in its own group, where caches are warm, unless that has more to do than
+ * another one. As also who was preempted comes by here, groups with too much work shed it soon.
  */
 static struct fair_group *better_group(struct fair_group *g, const struct sched_vcpu *s)
 {
@@ -370,7 +371,7 @@ static struct fair_group *better_group(struct fair_group *g, const struct sched_
 		if (!best || load_of(h) < load_of(best))
 			best = h;
 	}
-	if (!best || (here && load_of(best) * 5 / 4 + s->weight >= load_of(g)))
+	if (!best || (here && load_of(best) * 9 / 8 + s->weight >= load_of(g)))
 		return g;
 	return best;
 }
@@ -387,7 +388,6 @@ static void place(struct fair_group *g, struct sched_vcpu *s, uint64_t now)
 	if (!fair_cap_budget(s, now)) {
 		s->state = FAIR_PARKED;
 	} else {
-		clocks_sync(g, now);
 		enqueue(g, s, now);
 		notify(g, s, now);
 	}
@@ -423,60 +423,6 @@ static struct sched_vcpu *steal(struct fair_group *g, unsigned i, uint64_t now)
 		spin_unlock(&h->lock);
 	}
 	return NULL;
-}
-
-static struct fair_group *busiest_group(const struct fair_group *g)
-{
-	struct fair_group *best = NULL;
-
-	for (unsigned i = 0; i < FAIR_GROUPS; i++) {
-		struct fair_group *h = fair_groups[i];
-
-		if (h && h != g && READ_ONCE(h->queued) && (!best || load_of(h) > load_of(best)))
-			best = h;
-	}
-	return best;
-}
-
-/* Somebody who waits there, may run on this CPU, and makes the loads more equal by doing so. */
-static struct sched_vcpu *worth_taking(struct fair_group *h, const struct fair_group *g, unsigned i)
-{
-	struct fair_class *c;
-
-	LIST_FOR_EACH (c, &h->classes, struct fair_class, link) {
-		struct sched_vcpu *head = vcpu_of(prioq_first(&c->queue));
-
-		if (cpumask_test(&c->hard, cpu_of(g, i)) &&
-		    load_of(h) >= load_of(g) + 2 * head->weight)
-			return head;
-	}
-	return NULL;
-}
-
-/* Looks at the load of other groups from time to time. The lock of g is dropped and taken again. */
-static void balance(struct fair_group *g, unsigned i, uint64_t now)
-{
-	if (now < g->balanced + FAIR_BALANCE)
-		return;
-	g->balanced = now;
-	for (unsigned n = 0; n < FAIR_BALANCE_MAX; n++) {
-		struct fair_group *h = busiest_group(g);
-		struct sched_vcpu *s;
-
-		if (!h || load_of(h) <= load_of(g))
-			return;
-		spin_unlock(&g->lock);
-		spin_lock(&h->lock);
-		s = worth_taking(h, g, i);
-		if (!s) {
-			spin_unlock(&h->lock);
-			spin_lock(&g->lock);
-			return;
-		}
-		dequeue(h, s, now);
-		change_group(h, g, s);
-		enqueue(g, s, now);
-	}
 }
 
 /* ---- The policy's operations ---- */
@@ -527,7 +473,6 @@ static void fair_affinity_changed(struct vcpu *v)
 		return;
 	}
 	/* He may come from CPUs where time went faster: without this he would wait until the others are as far. */
-	clocks_sync(g, now);
 	for (unsigned m = mask; m; m &= m - 1)
 		max = MAX(max, g->cpus[__builtin_ctz(m)].clock);
 	if (s->state == FAIR_OUT) {
@@ -557,7 +502,7 @@ static bool keeps_cpu(struct fair_group *g, unsigned i, const struct sched_vcpu 
 		return true;
 	if (READ_ONCE(s->yields))
 		return false;
-	if (now < fc->started + fair_ratelimit)
+	if (now < protected_until(fc))
 		return true;
 	r = rank_of_curr(g, i, now);
 	/* After a whole slice the one who is behind by anything at all may run. */
@@ -615,9 +560,7 @@ static uint64_t next_look(struct fair_group *g, unsigned i, uint64_t now)
 
 	if (best_queued(g, i, &r)) {
 		t = due(g, i, r, now);
-		t = MIN(t, MAX(now + FAIR_SLICE_MAX, fc->started + fair_ratelimit));
-		/* Due, but left alone: a yield to somebody who is further behind. */
-		t = MAX(t, now + USEC(100));
+		t = MIN(t, MAX(now + FAIR_SLICE_MAX, protected_until(fc)));
 	}
 	budget = fair_cap_budget(fc->curr, now);
 	return budget == TIME_NEVER ? t : MIN(t, now + budget);
@@ -638,9 +581,6 @@ static struct vcpu *fair_pick(unsigned cpu, uint64_t now)
 	g->idle &= (uint16_t)~BIT32(i);
 	g->tickled &= (uint16_t)~BIT32(i);
 	fair_charge(g, fc, now);
-	if (was_idle)
-		clock_advance(g, fc, g->clock);
-	balance(g, i, now);
 
 	s = best_queued(g, i, &r);
 	if (fc->curr && keeps_cpu(g, i, s, r, now)) {
@@ -660,6 +600,10 @@ static struct vcpu *fair_pick(unsigned cpu, uint64_t now)
 		/* Somebody may have come while the lock was not held. */
 		if (!s)
 			s = take_best(g, i, now);
+		if (s && was_idle) {
+			clocks_sync(g, now);
+			clock_advance(g, fc, g->clock);
+		}
 		if (s)
 			enter_cpu(g, i, s, now);
 		else

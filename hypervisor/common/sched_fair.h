@@ -20,8 +20,7 @@
 #define FAIR_LAG MSEC(4) /* virtual time that one who has slept is ahead of the others, at most */
 #define FAIR_SOFT_PENALTY \
  MSEC(4) /* virtual time that staying off a CPU which is not preferred is worth */
-#define FAIR_BALANCE		  MSEC(30)  /* between two looks at the load of other groups */
-#define FAIR_BALANCE_MAX	  4	    /* how many move at one time */
+#define FAIR_RUN_MIN		  USEC(50) /* rate limit that holds in any case: a yield is worth that much */
 #define FAIR_CAP_PERIOD		  MSEC(10)  /* of the budget of a capped domain */
 #define FAIR_CAP_MIN		  USEC(200) /* shortest slice because of a budget that runs out */
 #define FAIR_RATELIMIT_DEFAULT_US 1000
@@ -93,7 +92,6 @@ struct fair_group {
 	unsigned queued;
 	uint64_t load; /* sum of weights: queued and running */
 	uint64_t clock;
-	uint64_t balanced; /* when loads were last compared */
 	struct list classes, spare;
 	struct fair_cpu cpus[FAIR_GROUP_CPUS];
 };

@@ -15,7 +15,7 @@
 #include "sched_sim.h"
 
 struct sim_vcpu sim[SIM_VCPUS];
-unsigned sim_count, sim_violations;
+unsigned sim_count, sim_violations, sim_passes;
 bool sim_check_work = true;
 
 static struct domain *domains[SIM_VCPUS];
@@ -26,6 +26,7 @@ static void pass(unsigned cpu)
 {
 	struct vcpu *prev, *next;
 
+	sim_passes++;
 	fake_cpu_enter(cpu);
 	softirq_process();
 	if (!sched_switch_wanted())
@@ -288,6 +289,7 @@ void sim_bursts(struct sim_vcpu *s, uint64_t run, uint64_t sleep)
 
 void sim_reset(void)
 {
+	sim_passes = 0;
 	for (unsigned k = 0; k < sim_count; k++) {
 		sim[k].ran = sim[k].max_latency = 0;
 		sim[k].switches = 0;

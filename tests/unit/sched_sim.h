@@ -25,6 +25,7 @@ struct sim_vcpu {
 extern struct sim_vcpu sim[SIM_VCPUS];
 extern unsigned sim_count;
 extern unsigned sim_violations; /* of what must hold at any time; see sim_check() */
+extern unsigned sim_passes;	/* of main loops, since sim_reset() */
 extern bool sim_check_work;	/* no CPU may sleep while somebody waits for it */
 
 void sim_init(unsigned cpus);

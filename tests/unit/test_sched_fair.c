@@ -18,6 +18,7 @@
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
 
+#include "../../hypervisor/common/sched_fair.h"
 #include "sched_sim.h"
 
 #define SEC NSEC_PER_SEC
@@ -66,7 +67,27 @@ static int tear_down(void **state)
 	sim_finish();
 	assert_int_equal(fake_heap_live, 0);
 	assert_int_equal(sim_violations, 0);
+	fair_ratelimit = MSEC(1);
 	return 0;
+}
+
+static void set_soft(struct sim_vcpu *s, unsigned cpu)
+{
+	cpumask_t m = {{0}};
+
+	cpumask_set(&m, cpu);
+	assert_int_equal(sched_set_affinity(s->v, NULL, &m), 0);
+}
+
+static void set_ratelimit(unsigned us)
+{
+	struct xen_sysctl_scheduler_op op = {
+		.sched_id = XEN_SCHEDULER_CREDIT2,
+		.cmd = XEN_SYSCTL_SCHEDOP_putinfo,
+		.u.sched_credit2.ratelimit_us = us,
+	};
+
+	assert_int_equal(sched_sysctl(&op), 0);
 }
 
 /* ---- Shares ---- */
@@ -254,9 +275,14 @@ static void cap_and_sleep(void **state)
 	sim_run(MSEC(10));
 	sim_run(20 * SEC);
 	sim_reset();
+	vcpu_pause(a->vcpus[0]);
+	sim_run(SEC);
 	s->run = s->left = 0;
-	sim_run(MSEC(1000));
-	assert_true(s->ran <= MSEC(225));
+	vcpu_unpause(a->vcpus[0]);
+	vcpu_kick(a->vcpus[0]);
+	/* 2 ms in each of the up to three periods that this touches. */
+	sim_run(MSEC(20));
+	assert_in_range(s->ran, MSEC(4), MSEC(6) + USEC(200));
 }
 
 /* Who is parked can be stopped, moved and let go. */
@@ -371,32 +397,25 @@ static void wakeups_are_prompt(void **state)
 
 static void ratelimit_delays_preemption(void **state)
 {
-	struct xen_sysctl_scheduler_op op = {
-		.sched_id = XEN_SCHEDULER_CREDIT2,
-		.cmd = XEN_SYSCTL_SCHEDOP_putinfo,
-		.u.sched_credit2.ratelimit_us = 0,
-	};
 	struct domain *hogs = sim_domain(2, 256, 0), *a = sim_domain(1, 256, 0);
 	struct sim_vcpu *s = sim_of(a, 0);
 
 	(void)state;
-	assert_int_equal(sched_sysctl(&op), 0);
+	set_ratelimit(0);
 	sim_bursts(s, USEC(100), USEC(1300));
 	sim_run(SEC);
 	sim_reset();
 	sim_run(SEC);
-	assert_int_equal(s->max_latency, 0);
+	assert_true(s->max_latency <= FAIR_RUN_MIN);
 
-	op.u.sched_credit2.ratelimit_us = 8000;
-	assert_int_equal(sched_sysctl(&op), 0);
+	set_ratelimit(8000);
 	sim_reset();
 	sim_run(SEC);
 	assert_in_range(s->max_latency, MSEC(6), MSEC(8));
+	/* CPUs do not look at their queues before it is over. */
+	assert_true(sim_passes < 1500);
 	/* Nobody who wants to go on is switched from sooner. */
 	assert_true(sim_of(hogs, 0)->switches + sim_of(hogs, 1)->switches <= 260);
-
-	op.u.sched_credit2.ratelimit_us = 1000;
-	assert_int_equal(sched_sysctl(&op), 0);
 }
 
 /* A woken vCPU goes to a CPU that sleeps, and back to the one it knows. */
@@ -518,12 +537,93 @@ static void newcomer_between_clocks(void **state)
 	assert_near(sim_share(fast, SEC), 500, 25);
 }
 
-static void set_soft(struct sim_vcpu *s, unsigned cpu)
+/* A CPU that slept while another was busy for long does not owe the time to the first who comes. */
+static void idle_cpu_owes_nothing(void **state)
 {
-	cpumask_t m = {{0}};
+	struct domain *a = sim_domain(1, 256, 0), *b = sim_domain(1, 256, 0),
+		      *p = sim_domain(1, 256, 0);
 
-	cpumask_set(&m, cpu);
-	assert_int_equal(sched_set_affinity(s->v, NULL, &m), 0);
+	(void)state;
+	sim_pin(sim_of(p, 0), 1, 1);
+	sim_run(SEC);
+	vcpu_pause(b->vcpus[0]);
+	vcpu_pause(p->vcpus[0]);
+	sim_run(10000 * SEC);
+	/* p first: it finds its CPU asleep. */
+	vcpu_unpause(p->vcpus[0]);
+	sim_run(MSEC(1));
+	vcpu_unpause(b->vcpus[0]);
+	sim_reset();
+	sim_run(SEC);
+	assert_near(sim_share(a, SEC), 667, 40);
+	assert_near(sim_share(b, SEC), 667, 40);
+	assert_near(sim_share(p, SEC), 667, 40);
+}
+
+/* What makes a CPU look at its queue early does not end the time for which a vCPU is left alone. */
+static void ratelimit_holds_in_any_case(void **state)
+{
+	struct domain *a = sim_domain(3, 256, 0);
+	unsigned switches = 0;
+
+	(void)state;
+	set_ratelimit(8000);
+	sim_run(MSEC(100));
+	/* That one has yielded makes no difference later. */
+	for (unsigned i = 0; i < 10; i++) {
+		sched_yield_current();
+		sim_run(MSEC(9));
+	}
+	sim_reset();
+	for (unsigned i = 0; i < 1000; i++) {
+		struct vcpu *v;
+
+		sim_run(USEC(100));
+		/* Its CPU notices, and finds that all is as it was. */
+		v = cpu_table[0]->current;
+		vcpu_pause(v);
+		vcpu_unpause(v);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		switches += sim_of(a, i)->switches;
+	assert_in_range(switches, 8, 13);
+}
+
+/* Passed over because a CPU that it prefers was on its way, which then takes somebody else: it gets the other one. */
+static void passed_over_is_not_forgotten(void **state)
+{
+	struct domain *w = sim_domain(1, 256, 0), *v = sim_domain(1, 256, 0);
+
+	(void)state;
+	set_soft(sim_of(v, 0), 1);
+	/* w runs on CPU 1, then both sleep. */
+	sim_pin(sim_of(w, 0), 1, 1);
+	sim_run(MSEC(10));
+	vcpu_pause(v->vcpus[0]);
+	sim_run(SEC);
+	vcpu_pause(w->vcpus[0]);
+	sim_run(MSEC(1));
+	sim_pin(sim_of(w, 0), 0, 1);
+	/* w tickles CPU 1, v then CPU 0, which leaves v to CPU 1. sim_check() sees if it does so for good. */
+	vcpu_unpause(w->vcpus[0]);
+	vcpu_unpause(v->vcpus[0]);
+	sim_run(SEC);
+	assert_near(sim_of(v, 0)->ran, SEC, MSEC(20));
+}
+
+/* Alone, a small weight runs up no more virtual time than others: in years it would overflow. */
+static void virtual_time_of_small_weights(void **state)
+{
+	struct domain *a = sim_domain(1, 1, 0);
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		sim_run(10 * SEC);
+		vcpu_pause(a->vcpus[0]);
+		sim_settle();
+		vcpu_unpause(a->vcpus[0]);
+	}
+	assert_true(a->vcpus[0]->sched->vtime <= 1001 * SEC);
 }
 
 static void soft_affinity_is_preferred(void **state)
@@ -624,6 +724,28 @@ static void yield_lets_others_run(void **state)
 	sim_run(SEC);
 	assert_near(sim_share(a, SEC), 500, 25);
 	assert_near(sim_share(b, SEC), 500, 25);
+}
+
+/* Also without a rate limit the other one has its turn, for a moment. */
+static void yield_without_ratelimit(void **state)
+{
+	struct domain *a = sim_domain(2, 256, 0);
+	struct vcpu *v;
+
+	(void)state;
+	set_ratelimit(0);
+	sim_run(MSEC(100));
+	/* Off balance: the other one has run more, by far. */
+	v = cpu_table[0]->current;
+	v->sched->vtime -= MSEC(50);
+	sched_yield_current();
+	sim_settle();
+	assert_ptr_not_equal(cpu_table[0]->current, v);
+	sim_run(FAIR_RUN_MIN - 1);
+	assert_ptr_not_equal(cpu_table[0]->current, v);
+	sim_run(USEC(2));
+	assert_ptr_equal(cpu_table[0]->current, v);
+	assert_int_equal(a->vcpus[0]->pause_flags, 0);
 }
 
 /* With nobody else there it simply goes on. */
@@ -774,12 +896,17 @@ int main(void)
 		T(hard_affinity_is_respected, cpus_4),
 		T(pinned_weights, cpus_2),
 		T(newcomer_between_clocks, cpus_2),
+		T(idle_cpu_owes_nothing, cpus_2),
+		T(ratelimit_holds_in_any_case, cpus_1),
 		T(soft_affinity_is_preferred, cpus_4),
 		T(soft_affinity_is_only_soft, cpus_4),
 		T(affinity_errors, cpus_4),
 		T(pin_override, cpus_4),
 		T(yield_lets_others_run, cpus_1),
+		T(yield_without_ratelimit, cpus_1),
 		T(yield_alone, cpus_1),
+		T(passed_over_is_not_forgotten, cpus_2),
+		T(virtual_time_of_small_weights, cpus_1),
 		T(large_machine, cpus_256),
 		T(large_machine_pinned, cpus_256),
 		T(random_operations, cpus_4),
