@@ -431,14 +431,10 @@ void event_xen_port_notify(struct domain *d, uint32_t port)
 
 void event_set_compat(struct domain *d, bool compat)
 {
-	spin_lock(&d->events->lock);
-	WRITE_ONCE(d->events->compat, compat);
-	spin_unlock(&d->events->lock);
-}
-
-bool event_is_compat(const struct domain *d)
-{
-	return READ_ONCE(d->events->compat);
+	if (READ_ONCE(d->shared_info_32) == compat)
+		return;
+	WRITE_ONCE(d->shared_info_32, compat);
+	domain_wallclock_update(d);
 }
 
 int event_domain_init(struct domain *d, uint32_t max_port)

@@ -23,7 +23,7 @@ static uint32_t *pending_bits(const struct domain *d)
 
 static uint32_t *mask_bits(const struct domain *d)
 {
-	if (d->events->compat)
+	if (READ_ONCE(d->shared_info_32))
 		return pending_bits(d) + COMPAT_PORTS / 32;
 	return (uint32_t *)(void *)d->shared_info->evtchn_mask;
 }
@@ -47,7 +47,7 @@ static bool bit_clear(uint32_t *map, uint32_t bit)
 
 static uint32_t max_ports(const struct domain *d)
 {
-	return d->events->compat ? COMPAT_PORTS : EVTCHN_2L_NR_CHANNELS;
+	return READ_ONCE(d->shared_info_32) ? COMPAT_PORTS : EVTCHN_2L_NR_CHANNELS;
 }
 
 /* Sets the selector bit of a port and notifies, unless the bit was set: then the guest has been told. */
@@ -57,7 +57,7 @@ static void select_and_notify(struct domain *d, struct vcpu *v, uint32_t port)
 	uint32_t *sel;
 	unsigned bit;
 
-	if (d->events->compat) {
+	if (READ_ONCE(d->shared_info_32)) {
 		sel = (uint32_t *)(void *)((char *)info + COMPAT_SEL);
 		bit = port / COMPAT_LONG_BITS;
 	} else {
@@ -129,7 +129,7 @@ void event_vcpu_info_moved(struct vcpu *v)
 	vcpu_info_t *info = __atomic_load_n(&v->info, __ATOMIC_ACQUIRE);
 
 	/* Events that came while the old area was in use may have set bits there only: let the guest look at all. */
-	if (v->domain->events->compat)
+	if (READ_ONCE(v->domain->shared_info_32))
 		__atomic_store_n((uint32_t *)(void *)((char *)info + COMPAT_SEL), ~0U,
 				 __ATOMIC_SEQ_CST);
 	else

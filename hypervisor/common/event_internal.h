@@ -76,7 +76,6 @@ struct evtchn_domain {
 	uint32_t xen_ports;	 /* of these, the hypervisor's */
 	uint32_t reset_next;	 /* progress of EVTCHNOP_reset, 0: none under way */
 	uint32_t close_next;	 /* progress of event_domain_close() */
-	bool compat;		 /* shared_info and vcpu_info have their 32-bit layout */
 	struct evtchn *chunks[]; /* by port / EVTCHNS_PER_CHUNK */
 };
 

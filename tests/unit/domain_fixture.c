@@ -216,6 +216,11 @@ void domain_put(struct domain *d)
 	d->refs--;
 }
 
+__attribute__((weak)) void domain_wallclock_update(struct domain *d)
+{
+	(void)d;
+}
+
 void domain_crash(struct domain *d, const char *fmt, ...)
 {
 	(void)d;

@@ -653,7 +653,7 @@ static void compat_layout(void **state)
 
 	(void)state;
 	event_set_compat(d1, true);
-	assert_true(event_is_compat(d1));
+	assert_true(d1->shared_info_32);
 	while (port < 40)
 		assert_int_equal(ev_ipi(0, &port), 0);
 	assert_int_equal(ev_send(40), 0);

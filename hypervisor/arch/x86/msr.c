@@ -9,6 +9,7 @@
 #include <arch/vlapic.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/errno.h>
+#include <bulkhead/event.h>
 #include <bulkhead/guest_access.h>
 #include <bulkhead/log.h>
 #include <bulkhead/string.h>
@@ -68,6 +69,8 @@ static int write_hypercall_page(struct vcpu *v, uint64_t value)
 				       sizeof(slot)))
 			return -EINVAL;
 	}
+	/* What runs here now talks to us in this mode: firmware, a boot loader, then a kernel. */
+	event_set_compat(v->domain, !(vendor->get_efer(v) & X86_EFER_LMA));
 	return 0;
 }
 

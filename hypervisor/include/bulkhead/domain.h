@@ -66,6 +66,7 @@ struct domain {
 	struct gmap *shared_info_map;
 	shared_info_t *shared_info; /* mapped */
 	mfn_t shared_info_mfn;
+	bool shared_info_32; /* it and vcpu_info have their 32-bit layout: see event_set_compat() */
 
 	uint64_t hvm_params[HVM_NR_PARAMS];
 	int32_t time_offset_seconds;

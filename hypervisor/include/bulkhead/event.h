@@ -33,10 +33,9 @@ int event_set_virq_handler(struct domain *d, unsigned virq);
 void event_vcpu_info_moved(struct vcpu *v);
 /*
  * Layout of shared_info and vcpu_info: that of a 32-bit guest or not. Set by what the guest runs when it sets
- * HVM_PARAM_CALLBACK_IRQ or its hypercall page. Ports above 1023 are lost in the small layout.
+ * HVM_PARAM_CALLBACK_IRQ or its hypercall page; the wall clock is written anew. Ports above 1023 are lost in the small layout.
  */
 void event_set_compat(struct domain *d, bool compat);
-bool event_is_compat(const struct domain *d);
 /* For SCHEDOP_poll: is the port valid, and pending? 1, 0 or -EINVAL. */
 int event_port_pending(struct domain *d, uint32_t port);
 /* True if the vCPU has an unmasked upcall pending (evtchn_upcall_pending && !masked as it concerns HVM callbacks). */
