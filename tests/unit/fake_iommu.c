@@ -58,7 +58,7 @@ WEAK void *heap_alloc(size_t size)
 	b->p = aligned_alloc(PAGE_SIZE, 2 * room);
 	memset(b->p, 0, room);
 	/* Nothing is visible before it is written back. */
-	memset(b->p + room, 0xee, room);
+	memset(b->p + room, 0xff, room);
 	b->next = blocks;
 	blocks = b;
 	fake_heap_live++;
@@ -325,4 +325,23 @@ uint64_t fake_random(void)
 	random_state ^= random_state >> 7;
 	random_state ^= random_state << 17;
 	return random_state;
+}
+
+/* ---- What only some tests care about ---- */
+
+WEAK bool pci_ecam_get(unsigned idx, uint64_t *ret_base, unsigned *ret_seg, unsigned *ret_first_bus,
+		       unsigned *ret_last_bus)
+{
+	(void)idx;
+	(void)ret_base;
+	(void)ret_seg;
+	(void)ret_first_bus;
+	(void)ret_last_bus;
+	return false;
+}
+
+WEAK void mmio_unmap(const volatile void *p, size_t len)
+{
+	(void)p;
+	(void)len;
 }

@@ -327,6 +327,29 @@ static void split_and_merge(void **state)
 	}
 }
 
+static void contiguous_but_not_aligned(void **state)
+{
+	(void)state;
+	for (unsigned f = 0; f < 2; f++) {
+		struct iommu_pt_leaf leaf;
+		struct iommu_pt pt;
+		unsigned e = 0;
+
+		init(&pt, formats[f], 4, ALL_ORDERS);
+		for (uint64_t i = 0; i < 512; i++)
+			assert_int_equal(iommu_pt_map(&pt, i, i + 1, 0, RW, &e), 0);
+		for (uint64_t i = 0; i < 512; i++)
+			assert_int_equal(iommu_pt_map(&pt, 0x200 + i, 0x600 + i, 0, RW, &e), 0);
+		assert_true(iommu_pt_walk(&pt, 7, &leaf));
+		assert_int_equal(leaf.order, 0);
+		assert_maps(&pt, 511, (struct translation){true, 512, RW});
+		assert_true(iommu_pt_walk(&pt, 0x207, &leaf));
+		assert_int_equal(leaf.order, 9);
+		assert_maps(&pt, 0x3ff, (struct translation){true, 0x7ff, RW});
+		finish(&pt);
+	}
+}
+
 static void unsupported_orders_are_split(void **state)
 {
 	const uint64_t orders[] = {BIT(0), BIT(0) | BIT(9)};
@@ -497,6 +520,7 @@ int main(void)
 		cmocka_unit_test_teardown(exact_entries, teardown),
 		cmocka_unit_test_teardown(effects_are_told, teardown),
 		cmocka_unit_test_teardown(split_and_merge, teardown),
+		cmocka_unit_test_teardown(contiguous_but_not_aligned, teardown),
 		cmocka_unit_test_teardown(unsupported_orders_are_split, teardown),
 		cmocka_unit_test_teardown(memory_runs_out, teardown),
 		cmocka_unit_test_teardown(pending_is_bounded, teardown),
