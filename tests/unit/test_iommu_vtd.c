@@ -357,7 +357,13 @@ static void random_dma(uint64_t cap, uint64_t ecap, uint64_t seed)
 	start();
 	memset(model, 0, sizeof(model));
 	fake_random_seed(seed);
+	/* The unit may remember that there was nothing, and reads what is in memory, not in caches. */
+	assert_true(refused(EDU, 1, true));
+	assert_true(refused(OLD_A, 1, true));
 	assert_int_equal(iommu_assign(device(EDU), &d0), 0);
+	assert_true(refused(NVME, 1, true));
+	assert_int_equal(fake_log_count("0000:00:02.0 at 0x1000 refused: reason 2"), 1);
+	assert_true(refused(EDU, 1, true));
 	for (unsigned step = 0; step < 3000; step++) {
 		unsigned order = fake_random() % 4 ? 0 : 9, flags = 1 + fake_random() % 3;
 		uint64_t gfn = fake_random() % MODEL_PAGES >> order << order;
