@@ -315,6 +315,37 @@ static void test_bar_moves_when_decoding_is_off(void **state)
 	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2) & PCI_COMMAND_MASTER, 0);
 }
 
+static void test_32_bit_bar_moves_while_decoding(void **state)
+{
+	struct fake_function *f = known(DEV);
+
+	(void)state;
+	fake_pci_bar32(f, 0, 0x4000, 0xf0000000);
+	fake_pci_set(f, PCI_COMMAND, 2, 2);
+	assign(f);
+	/* Sized and moved in one go, as Linux does with a device that comes back. */
+	assert_int_equal(guest_size_bar(DEV, BAR(0)), 0xffffc000);
+	assert_int_equal(f->bar_writes_while_decoding, 0);
+	guest_conf_write(DEV, BAR(0), 4, 0xf4000000);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xf4000000);
+	assert_true(fake_p2m_empty(0xf0000, 4));
+	assert_true(fake_p2m_is(0xf4000, 4, 0xf4000, P2M_MMIO));
+	/* To where it may not be, and away from there. */
+	guest_conf_write(DEV, BAR(0), 4, 0x00100000);
+	assert_true(fake_p2m_empty(0xf4000, 4));
+	assert_int_equal(fake_log_lines, 1);
+	guest_conf_write(DEV, BAR(0), 4, 0xf8000000);
+	assert_true(fake_p2m_is(0xf8000, 4, 0xf8000, P2M_MMIO));
+	assert_int_equal(f->bar_writes_while_decoding, 3);
+	/* Less than a page further. */
+	fake_pci_bar32(f, 1, 0x100, 0xf9000000);
+	vpci_deassign(&f->pci);
+	assign(f);
+	guest_conf_write(DEV, BAR(1), 4, 0xf9000200);
+	assert_int_equal(fake_pci_get(f, BAR(1), 4), 0xf9000200);
+	assert_true(fake_p2m_is(0xf9000, 1, 0xf9000, P2M_MMIO));
+}
+
 static void test_rom(void **state)
 {
 	struct fake_function *f = known(DEV);
@@ -331,9 +362,13 @@ static void test_rom(void **state)
 	assert_true(fake_p2m_empty(0xf0100, 16));
 	set_command(DEV, 2);
 	assert_true(fake_p2m_is(0xf0100, 16, 0xf0100, P2M_MMIO));
-	guest_conf_write(DEV, 0x30, 4, 0xf0100000);
+	/* Moved while enabled. */
+	guest_conf_write(DEV, 0x30, 4, 0xf0300001);
 	assert_true(fake_p2m_empty(0xf0100, 16));
-	assert_int_equal(fake_pci_get(f, 0x30, 4), 0xf0100000);
+	assert_true(fake_p2m_is(0xf0300, 16, 0xf0300, P2M_MMIO));
+	guest_conf_write(DEV, 0x30, 4, 0xf0300000);
+	assert_true(fake_p2m_empty(0xf0300, 16));
+	assert_int_equal(fake_pci_get(f, 0x30, 4) & 1, 0);
 	/* Enabled while decoding is off. */
 	set_command(DEV, 0);
 	guest_conf_write(DEV, 0x30, 4, 0xf0200001);
@@ -799,6 +834,7 @@ int main(void)
 		T(test_bar_sizes),
 		T(test_sizing_while_decoding),
 		T(test_bar_moves_when_decoding_is_off),
+		T(test_32_bit_bar_moves_while_decoding),
 		T(test_rom),
 		T(test_bridge),
 		T(test_malformed_bars),

@@ -537,6 +537,23 @@ static void test_msix_bar_moves(void **state)
 	assert_int_equal(guest_read(entry(0) + 8, 4), 0x40);
 }
 
+static void test_msix_bar_moves_while_decoding(void **state)
+{
+	uint32_t at = 0xf8000000;
+
+	(void)state;
+	with_msix();
+	assign();
+	msix_enable(1);
+	guest_conf_write(DEV, 0x10, 4, at);
+	assert_true(fake_p2m_empty(BASE >> 12, 4));
+	assert_true(fake_p2m_empty((at + TABLE) >> 12, 1));
+	assert_true(fake_p2m_is(at >> 12, 1, at >> 12, P2M_MMIO));
+	assert_int_equal(guest_read(at + TABLE + 8, 4), 0x40);
+	assert_int_equal(guest_read(entry(0) + 8, 4), 0xffffffff);
+	assert_true(msix_raise(0));
+}
+
 static void test_msix_restored_after_a_reset_of_the_device(void **state)
 {
 	(void)state;
@@ -723,6 +740,7 @@ int main(void)
 		T(test_msix_odd_accesses),
 		T(test_msix_enabled_before_decoding),
 		T(test_msix_bar_moves),
+		T(test_msix_bar_moves_while_decoding),
 		T(test_msix_restored_after_a_reset_of_the_device),
 		T(test_msix_table_in_a_64_bit_bar_and_pba_elsewhere),
 		T(test_msix_table_shares_its_page_with_a_neighbour),

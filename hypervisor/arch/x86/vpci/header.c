@@ -120,7 +120,7 @@ static uint32_t bar_high_read(struct vpci_dev *dev, const struct vpci_reg *reg)
 
 /*
  * The guest's register takes any value, so that the size can be found out by the usual sequence even while decoding is
- * on; but what is mapped, and the device, follow only when decoding is switched on the next time.
+ * on; what is mapped, and the device, follow when decoding is switched on the next time.
  */
 static int bar_store(struct vpci_dev *dev, unsigned idx, uint64_t value)
 {
@@ -137,12 +137,49 @@ static int bar_store(struct vpci_dev *dev, unsigned idx, uint64_t value)
 	return 0;
 }
 
+/* For the hardware domain an address is the machine's. */
+static bool bar_host_moves(const struct vpci_dev *dev, const struct vpci_bar *bar)
+{
+	return dev->vpci->policy->raw && bar->host != bar->guest;
+}
+
+/*
+ * Except that Linux moves 32-bit BARs, and enabled ROMs, without switching decoding off (pci_std_update_resource()):
+ * then they have to follow at once. Not for the pattern that asks for the size.
+ */
+static void bar_follow(struct vpci_dev *dev, unsigned idx)
+{
+	const struct vpci_bar *bar = &dev->bars[idx];
+	uint32_t sizing = ~((uint32_t)bar->size - 1);
+
+	if (!dev->decode || !bar->enabled || bar->guest == sizing)
+		return;
+	if (bar->mapped && bar->gfn == bar->guest >> PAGE_SHIFT && !bar_host_moves(dev, bar))
+		return;
+	vpci_job_start_move(dev, idx);
+	if (!vpci_job_step(dev))
+		vpci_wait(dev);
+}
+
+void vpci_bar_moved(struct vpci_dev *dev, unsigned idx)
+{
+	struct vpci_bar *bar = &dev->bars[idx];
+
+	if (dev->vpci->policy->raw)
+		bar->host = bar->guest;
+	if (!dev->is_vf)
+		hw_bar_sync(dev, bar);
+}
+
 static int bar_write(struct vpci_dev *dev, const struct vpci_reg *reg, uint32_t value)
 {
 	const struct vpci_bar *bar = &dev->bars[reg->arg];
 	uint64_t high = bar->kind == BAR_MEM64 ? bar->guest & ~0xffffffffULL : 0;
+	int err = bar_store(dev, reg->arg, high | value);
 
-	return bar_store(dev, reg->arg, high | value);
+	if (!err && bar->kind == BAR_MEM32)
+		bar_follow(dev, reg->arg);
+	return err;
 }
 
 static int bar_high_write(struct vpci_dev *dev, const struct vpci_reg *reg, uint32_t value)
@@ -174,14 +211,14 @@ static int rom_write(struct vpci_dev *dev, const struct vpci_reg *reg, uint32_t 
 			hw_bar_sync(dev, rom);
 		return 0;
 	}
-	if (enable == was)
-		return 0;
-	if (dev->vpci->policy->raw && enable)
-		rom->host = rom->guest;
-	hw_bar_sync(dev, rom);
-	vpci_job_start(dev, enable, 1U << reg->arg);
-	if (!vpci_job_step(dev))
-		vpci_wait(dev);
+	if (enable) {
+		bar_follow(dev, reg->arg);
+	} else if (was) {
+		hw_bar_sync(dev, rom);
+		vpci_job_start(dev, false, 1U << reg->arg);
+		if (!vpci_job_step(dev))
+			vpci_wait(dev);
+	}
 	return 0;
 }
 

@@ -297,6 +297,13 @@ bool vpci_job_step(struct vpci_dev *dev)
 	p2m_batch_end(d);
 	if (job->bars)
 		return false;
+	if (job->move) {
+		unsigned idx = (unsigned)__builtin_ctz(job->move);
+
+		vpci_bar_moved(dev, idx);
+		vpci_job_start(dev, true, 1U << idx);
+		return vpci_job_step(dev);
+	}
 	job->active = false;
 	if (job->set_command)
 		vpci_hw_write(dev, PCI_COMMAND, 2, job->command);
@@ -315,6 +322,12 @@ void vpci_job_start_command(struct vpci_dev *dev, bool map, unsigned bars, uint1
 	vpci_job_start(dev, map, bars);
 	dev->job.set_command = map;
 	dev->job.command = command;
+}
+
+void vpci_job_start_move(struct vpci_dev *dev, unsigned bar)
+{
+	vpci_job_start(dev, false, 1U << bar);
+	dev->job.move = (uint8_t)(1U << bar);
 }
 
 /* Any vCPU that waits for a job helps it along: a job cannot be forgotten with the vCPU that began it. */

@@ -93,6 +93,7 @@ struct vpci_bar {
 struct vpci_job {
 	bool active, map;
 	bool set_command;
+	uint8_t move;	  /* an unmapping job: BARs to be mapped at their new address afterwards */
 	uint16_t command; /* written when the job is done */
 	uint8_t bars;	  /* bit mask of those still to be done */
 	bool prepared;	  /* the present BAR was checked … */
@@ -213,6 +214,8 @@ void vpci_ecam_finish(struct vpci *p);
 int vpci_header_init(struct vpci_dev *dev);
 int vpci_header_init_vf(struct vpci_dev *dev, const struct vpci_dev *physfn);
 struct vpci_dev *vpci_physfn(sbdf_t s);
+/* The BAR is mapped nowhere: the device gets the address that the guest wrote. */
+void vpci_bar_moved(struct vpci_dev *dev, unsigned bar);
 
 /* bars.c: finding out about BARs */
 void vpci_bars_probe(struct vpci_dev *dev);
@@ -224,6 +227,8 @@ unsigned vpci_find_ext_cap(const struct vpci_dev *dev, unsigned id);
 void vpci_job_start(struct vpci_dev *dev, bool map, unsigned bars);
 /* As vpci_job_start; the command register gets this value at the end. */
 void vpci_job_start_command(struct vpci_dev *dev, bool map, unsigned bars, uint16_t command);
+/* Takes a BAR from where it is to where the guest wants it, while it goes on decoding. */
+void vpci_job_start_move(struct vpci_dev *dev, unsigned bar);
 bool vpci_job_step(struct vpci_dev *dev); /* true: done */
 /* Lets the current vCPU finish the device's job before its guest goes on. */
 void vpci_wait(struct vpci_dev *dev);
