@@ -26,6 +26,7 @@ static uint64_t free_frames, total_frames, max_mfn;
 /* Frames that idle CPUs should still clean: as many as domains gave back. What the firmware left is cleaned when it is
  * allocated, unless `bootscrub=idle` asks for more. */
 static uint64_t scrub_debt;
+bool frames_boot_dirty __ro_after_init = true;
 static spinlock_t buddy_lock = SPINLOCK_INIT;
 
 struct page *frame_table __ro_after_init;
@@ -286,7 +287,7 @@ void frames_add(mfn_t first, uint64_t count)
 			frame_table[n + i].state = PAGE_FREE;
 			frame_table[n + i].order = ORDERS;
 		}
-		free_block(mfn_from(n), order, DIRTY);
+		free_block(mfn_from(n), order, frames_boot_dirty ? DIRTY : CLEAN);
 		n += BIT(order);
 	}
 	spin_unlock_irqrestore(&buddy_lock, irq);

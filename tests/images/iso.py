@@ -7,26 +7,27 @@ from pathlib import Path
 
 from .cache import PLACE, cached, digest, own_text, run
 
-GRUB_MODULES = "multiboot2 normal part_gpt part_msdos iso9660 serial terminal gzio all_video echo halt"
+GRUB_MODULES = "multiboot2 normal part_gpt part_msdos iso9660 serial terminal gzio all_video echo halt memrw"
 
 
-def config(hv_args, modules, framebuffer):
+def config(hv_args, modules, framebuffer, before=()):
     """modules: list of (name on the medium, arguments)."""
     lines = ["set timeout=0", "set default=0", "serial --unit=0 --speed=115200",
              "terminal_input serial console", "terminal_output serial"]
     if framebuffer:
         lines += ["insmod all_video", "set gfxmode=1024x768x32", "set gfxpayload=keep",
                   "terminal_output gfxterm"]
+    lines += before
     lines += ['menuentry "test" {', f"    multiboot2 /boot/hypervisor.gz {hv_args}"]
     lines += [f"    module2 /boot/{name} {args}" for name, args in modules]
     lines += ["    echo GRUB-BOOTS", "}"]
     return "\n".join(lines) + "\n"
 
 
-def iso(hypervisor, hv_args, modules, framebuffer=False):
-    """modules: list of (file, arguments), in order. Returns the path of the medium."""
+def iso(hypervisor, hv_args, modules, framebuffer=False, before=()):
+    """modules: list of (file, arguments), in order; before: GRUB commands. Returns the path of the medium."""
     named = [(f"module{i}", args) for i, (_, args) in enumerate(modules)]
-    text = config(hv_args, named, framebuffer)
+    text = config(hv_args, named, framebuffer, before)
     key = digest(text, Path(hypervisor), *(Path(path) for path, _ in modules), own_text(__file__))
 
     def build(out):

@@ -13,7 +13,8 @@ void heap_init(paddr_t first_chunk);
 void frames_init(void);
 /* RAM of the machine, whether free or not: for the totals. */
 void frames_account(mfn_t first, uint64_t count);
-/* Gives frames (which have descriptors) to the allocator, as dirty ones. */
+/* Gives frames (which have descriptors) to the allocator: as dirty ones, unless frames_boot_dirty is false. */
+extern bool frames_boot_dirty;
 void frames_add(mfn_t first, uint64_t count);
 /* Also what nobody has used since boot is to be cleaned in idle time (`bootscrub=idle`). */
 void frames_scrub_all(void);

@@ -97,14 +97,23 @@ static int parse_sched(const char *value)
 }
 CMDLINE_CUSTOM("sched", parse_sched);
 
-/* When memory that the firmware left is cleaned: "idle" by idle CPUs, else when it is allocated ("no"). */
+/*
+ * Memory that the firmware left: cleaned when it is allocated ("yes", the default), by idle CPUs ("idle"), or taken for clean
+ * ("no"). What a domain gives back is always cleaned.
+ */
 static bool scrub_idle __initdata;
 
 static int parse_bootscrub(const char *value)
 {
-	if (strcmp(value, "idle") && strcmp(value, "no") && strcmp(value, "off"))
+	bool on;
+
+	if (!strcmp(value, "idle")) {
+		scrub_idle = true;
+		return 0;
+	}
+	if (cmdline_parse_bool(value, &on))
 		return -EINVAL;
-	scrub_idle = !strcmp(value, "idle");
+	frames_boot_dirty = on;
 	return 0;
 }
 CMDLINE_CUSTOM("bootscrub", parse_bootscrub);

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The same work on Bulkhead and on stock Xen, counted in instructions (-icount shift=0: one is a nanosecond).
+"""make bench: boot, round trips, size and memory; prints a ratio for each, and the goal that it is measured against."""
+import gzip
+import os
+import re
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "tests"), HERE]
+
+from gdb import Gdb  # noqa: E402
+from images import debian, initramfs, iso  # noqa: E402
+from system import machine  # noqa: E402
+
+OUT = os.environ.get("O", "build")
+HYPERVISORS = ("bulkhead", "xen")
+# Equal terms: console level, no scrubbing of what the firmware left, the same dom0 memory.
+ARGS = {
+    "bulkhead": "console=com1 com1=115200,8n1 loglvl=error guest_loglvl=error bootscrub=no dom0_mem=1024M",
+    "xen": "console=com1 com1=115200,8n1 loglvl=error guest_loglvl=error bootscrub=0 dom0=pvh dom0_mem=1024M xsave=0",
+}
+KERNEL_ARGS = "console=hvc0 quiet"
+HPET_ENABLE = "write_dword 0xfed00010 1"
+HPET_COUNTER, HPET_NS = 0xFED000F0, 10
+GOALS = {
+    "boot to dom0": 0.5, "dom0 to userspace": 1.0, "hypercall": 0.8, "cpuid": 0.8, "event_to_self": 0.8,
+    "self_ipi": 0.8, "timer": 0.8, "image bytes": 0.5, "memory_kib": 0.5,
+}
+
+
+def elf_number(data, offset, size):
+    return int.from_bytes(data[offset:offset + size], "little")
+
+
+def hypervisor_image(hypervisor):
+    with gzip.open(debian.hypervisor(hypervisor)) as f:
+        return f.read()
+
+
+def elf_entry(data):
+    """Physical entry point of an image as linked."""
+    wide = data[4] == 2
+    entry = elf_number(data, 24, 8 if wide else 4)
+    phoff = elf_number(data, 32 if wide else 28, 8 if wide else 4)
+    size, count = elf_number(data, 54 if wide else 42, 2), elf_number(data, 56 if wide else 44, 2)
+    for i in range(count):
+        at = phoff + i * size
+        if elf_number(data, at, 4) != 1:
+            continue
+        vaddr, paddr = ((elf_number(data, at + 16, 8), elf_number(data, at + 24, 8)) if wide
+                        else (elf_number(data, at + 8, 4), elf_number(data, at + 12, 4)))
+        memsz = elf_number(data, at + (40 if wide else 20), 8 if wide else 4)
+        if vaddr <= entry < vaddr + memsz:
+            return entry - vaddr + paddr
+    return entry
+
+
+def pvh_entry(path):
+    """Address in the note XEN_ELFNOTE_PHYS32_ENTRY (18)."""
+    with open(path, "rb") as f:
+        data = f.read()
+    phoff, size, count = elf_number(data, 32, 8), elf_number(data, 54, 2), elf_number(data, 56, 2)
+    for i in range(count):
+        at = phoff + i * size
+        if elf_number(data, at, 4) != 4:
+            continue
+        pos, end = elf_number(data, at + 8, 8), elf_number(data, at + 8, 8) + elf_number(data, at + 32, 8)
+        while pos + 12 <= end:
+            namesz, descsz, kind = (elf_number(data, pos + k, 4) for k in (0, 4, 8))
+            desc = pos + 12 + (namesz + 3) // 4 * 4
+            if data[pos + 12:pos + 12 + namesz].rstrip(b"\0") == b"Xen" and kind == 18:
+                return elf_number(data, desc, descsz)
+            pos = desc + (descsz + 3) // 4 * 4
+    raise RuntimeError(f"{path} has no PVH note")
+
+
+def medium(hypervisor, modules, extra=""):
+    return iso.iso(debian.hypervisor(hypervisor), f"{ARGS[hypervisor]} {extra}".strip(), modules,
+                   before=["insmod memrw", HPET_ENABLE])
+
+
+def clock(vm):
+    """Emulated time in ns, from the HPET's counter: an access by the monitor costs the machine nothing."""
+    text = vm.monitor(f"xp /1wx {HPET_COUNTER:#x}")
+    return int(text.split(":")[1].split()[0], 16) * HPET_NS
+
+
+def load_base(hypervisor):
+    """Where GRUB puts the image: at its address as linked, or where the image's own message says."""
+    image = medium(hypervisor, boot_modules(), "loglvl=all")
+    pattern = {"xen": r"image load base address: (0x[0-9a-f]+)", "bulkhead": r"loaded by .* at (0x[0-9a-f]+)"}
+    with machine.Machine(f"bench-base-{hypervisor}", image, "bios-vtd", 1, 4096, icount=True, limit=120) as vm:
+        return int(vm.wait_for(pattern[hypervisor])[1], 16)
+
+
+def boot_modules():
+    return [(debian.kernel_elf(), KERNEL_ARGS), (initramfs.initramfs(), "")]
+
+
+def measure_boot(hypervisor):
+    entry = elf_entry(hypervisor_image(hypervisor)) - 0x200000 + load_base(hypervisor)
+    dom0 = pvh_entry(debian.kernel_elf())
+    with open("/bin/busybox", "rb") as f:
+        user = elf_entry(f.read())
+        f.seek(0)
+        user = elf_number(f.read(64), 24, 8)
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
+        stub = os.path.join(place, "gdb")
+        extra = ["-S", "-gdb", f"unix:path={stub},server=on,wait=off"]
+        with machine.Machine(f"bench-boot-{hypervisor}", medium(hypervisor, boot_modules()), "bios-vtd", 1, 4096,
+                             extra, icount=True, limit=900) as vm:
+            gdb = Gdb(stub)
+            gdb.ask("?")
+            times = []
+            for address in (entry, dom0, user):
+                gdb.run_to(address, 600, pump=lambda: vm._pump(0))
+                times.append(clock(vm))
+            gdb.close()
+    return {"boot to dom0": (times[1] - times[0]) & 0xFFFFFFFF * HPET_NS,
+            "dom0 to userspace": (times[2] - times[1]) & 0xFFFFFFFF * HPET_NS}
+
+
+def measure_roundtrips(hypervisor):
+    guest = os.path.join(OUT, "bench/roundtrips.elf")
+    with machine.Machine(f"bench-roundtrips-{hypervisor}", medium(hypervisor, [(guest, "")]), "bios-vtd", 1, 4096,
+                         icount=True, limit=300) as vm:
+        vm.wait_for(r"^GUEST-(DONE|STOPPED)")
+        return {m[1]: int(m[2]) for m in re.finditer(r"^BENCH (\w+) (\d+)", vm.text, re.M)}
+
+
+def main():
+    results = {}
+    for hypervisor in HYPERVISORS:
+        results[hypervisor] = {"image bytes": os.path.getsize(debian.hypervisor(hypervisor))}
+        results[hypervisor].update(measure_roundtrips(hypervisor))
+        results[hypervisor].update(measure_boot(hypervisor))
+    print(f"{'':20} {'Bulkhead':>14} {'Xen 4.17':>14} {'ratio':>7} {'goal':>6}")
+    missed = 0
+    for name, goal in GOALS.items():
+        ours, theirs = (results[h].get(name) for h in HYPERVISORS)
+        if not ours or not theirs:
+            print(f"{name:20} {ours or '-':>14} {theirs or '-':>14}   not measured")
+            missed += 1
+            continue
+        good = ours / theirs <= goal
+        missed += not good
+        print(f"{name:20} {ours:14,} {theirs:14,} {ours / theirs:7.3f} {goal:6} {'' if good else 'missed'}")
+    print(f"bench: {len(GOALS) - missed} of {len(GOALS)} goals reached")
+
+
+main()

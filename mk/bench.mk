@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Benchmarks against the peers. bench/guests/*.c are test kernels with the runtime of tests/guests/lib.
+
+BENCH_SRCS := $(sort $(wildcard bench/guests/*.c))
+BENCH_ELFS := $(patsubst bench/guests/%.c,$(O)/bench/%.elf,$(BENCH_SRCS))
+
+$(O)/bench/%.elf: $(O)/guests/obj/bench/guests/%.c.o $(GUEST_LIB_OBJS) tests/guests/lib/guest.lds
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(LD) -m elf_x86_64 -nostdlib -static -z noexecstack --build-id=none -T tests/guests/lib/guest.lds \
+		$(filter --no-warn-rwx-segments,$(HV_LDFLAGS)) -o $@ $(filter %.o,$^)
+
+bench: hypervisor tools $(BENCH_ELFS)
+	+$(Q)MAKE='$(MAKE)' O='$(O)' $(PYTHON) bench/run.py
+.PHONY: bench
+.SECONDARY: $(BENCH_SRCS:%=$(O)/guests/obj/%.o)
+-include $(BENCH_SRCS:%=$(O)/guests/obj/%.d)
