@@ -47,6 +47,11 @@ struct amdvi_segment {
 	unsigned seg;
 	unsigned entries; /* requester ids below this have an entry */
 	struct amdvi_dte *dtes;
+	/*
+	 * First quarter of the entry of a device that belongs to nobody: valid, translated, and neither readable nor
+	 * writable. A set table depth (with an empty root) makes the unit report what it refuses.
+	 */
+	uint64_t blocked;
 	spinlock_t lock; /* entries, interrupt tables */
 	struct list irts;
 };

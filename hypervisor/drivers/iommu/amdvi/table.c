@@ -23,30 +23,19 @@ const struct iommu_pt_format amdvi_pt_format = {
 	.leaf_value = 0,
 };
 
-/*
- * Entry of a device that belongs to nobody: valid, translated, and neither readable nor writable. A set table depth (with
- * an empty root) makes the unit report what it refuses.
- */
-static uint64_t blocked;
-
 int amdvi_segment_start(struct amdvi_segment *s, unsigned levels)
 {
 	uint64_t interrupts = amdvi_intremap ? DTE2_IV | DTE2_INT_ABORT : 0;
+	uint64_t *root = heap_page_alloc();
 
-	if (!blocked) {
-		uint64_t *root = heap_page_alloc();
-
-		if (!root)
-			return -ENOMEM;
-		blocked = DTE_V | DTE_TV | DTE_MODE(levels) | paddr_raw(heap_paddr(root));
-	}
 	spin_init(&s->lock);
 	list_init(&s->irts);
 	s->dtes = heap_alloc(MAX(s->entries * sizeof(*s->dtes), PAGE_SIZE));
-	if (!s->dtes)
+	if (!root || !s->dtes)
 		return -ENOMEM;
+	s->blocked = DTE_V | DTE_TV | DTE_MODE(levels) | paddr_raw(heap_paddr(root));
 	for (unsigned i = 0; i < s->entries; i++) {
-		s->dtes[i].q[0] = blocked;
+		s->dtes[i].q[0] = s->blocked;
 		s->dtes[i].q[2] = interrupts;
 	}
 	return 0;
@@ -121,7 +110,7 @@ static int close_dte(struct amdvi_unit *u, unsigned id, const struct iommu_domai
 	unsigned long flags = spin_lock_irqsave(&u->segment->lock);
 
 	/* The domain id stays until the entry is not used any more: it is what cached translations are found by. */
-	WRITE_ONCE(e->q[0], blocked);
+	WRITE_ONCE(e->q[0], u->segment->blocked);
 	spin_unlock_irqrestore(&u->segment->lock, flags);
 	return amdvi_execute(u, c, 2);
 }
