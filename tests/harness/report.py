@@ -80,7 +80,7 @@ def tail(text, lines=30):
 
 def build_hypervisor(stage, which):
     """What an emulated machine needs; returns whether it is there."""
-    good, output = make("tools", *(["hypervisor"] if which == "bulkhead" else []))
+    good, output = make("tools", "guest-programs", *(["hypervisor"] if which == "bulkhead" else []))
     if not good:
         stage.fail("build", "the hypervisor or a tool does not build", tail(output, 40))
     return good

@@ -344,6 +344,28 @@ check_dmesg() {
     fi
 }
 
+# Much memory of a pattern that the harness must not find behind the hypervisor's page tables.
+check_tables() {
+    local i
+    mount -t tmpfs -o size=100% fill /mnt
+    printf 'BULKHEAD-GUEST-FRAME' > /run/page
+    dd if=/dev/zero bs=4076 count=1 2>/dev/null >> /run/page
+    for i in 1 2 3 4 5 6 7 8; do
+        cat /run/page /run/page > /run/two
+        mv /run/two /run/page
+    done
+    i=0
+    while [ $i -lt 64 ]; do
+        cp /run/page /mnt/frame$i
+        i=$((i + 1))
+    done
+    echo "WALK-TABLES?"
+    sleep 6
+    umount /mnt
+    rm /run/page
+    ok "64 MiB of pattern"
+}
+
 dmesg -n 1
 for name in $(arg test "" | tr , ' '); do
     check_$name

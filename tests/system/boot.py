@@ -7,7 +7,7 @@ import tempfile
 
 from harness.report import tail
 from images import debian, debian_root, initramfs, iso
-from . import machine
+from . import machine, pagetables
 
 HYPERVISOR = os.environ.get("HYPERVISOR", "bulkhead")
 # Xen restores the FPU lazily and counts on #NM, which QEMU 7.2 does not raise for XSAVE and XRSTOR.
@@ -91,6 +91,7 @@ class Dom0Boot:
         vm.when(r"^LOOK-AT-DISPLAY\?", self._look)
         vm.when(r"^MAIL\?", self._mail)
         vm.when(r"^TEST dma:", self._after_attack)
+        vm.when(r"^WALK-TABLES\?", lambda vm, _: pagetables.check(self.stage, f"{self.name}.tables", vm))
         try:
             seen = vm.wait_for(marker)
             self.stage.ok(f"{self.name}.userspace", f"{vm.arrived(seen.start()):.1f} s")

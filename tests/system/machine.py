@@ -239,9 +239,9 @@ class Machine:
                 raise Exited(f"no answer to QMP {command}")
         return self.qmp.take_reply()
 
-    def monitor(self, line):
+    def monitor(self, line, cpu=0):
         """Output of a command of the human monitor: info registers, info tlb, xp …"""
-        return self.command_qmp("human-monitor-command", **{"command-line": line})
+        return self.command_qmp("human-monitor-command", **{"command-line": line, "cpu-index": cpu})
 
     def physical(self, address, size):
         """Bytes of physical memory, as the machine sees it now."""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Looks at the page tables of the running hypervisor from outside: W^X, supervisor only, no guest memory.
+import os
+import re
+import subprocess
+
+PATTERN = b"BULKHEAD-GUEST-FRAME"
+# Guest frames that may be mapped: the enumerated long-lived ones, and windows of the moment.
+GUEST_FRAMES_MAX = 8
+TRIES = 400
+PAGE = 4096
+LINE = re.compile(r"^([0-9a-f]{16}): ([0-9a-f]{16}) (\S{9})$", re.M)
+
+
+class Mapping:
+    """One line of "info tlb": the flags are X(no execution) G P(large) D A C T U W, or a dash each."""
+
+    def __init__(self, match):
+        self.virtual, self.physical = int(match[1], 16), int(match[2], 16)
+        flags = match[3]
+        self.executable, self.large = flags[0] == "-", flags[2] == "P"
+        self.user, self.writable = flags[7] == "U", flags[8] == "W"
+        self.text = match[0]
+
+
+def registers(vm, cpu):
+    text = vm.monitor("info registers", cpu)
+    return {name: int(re.search(rf"\b{name}=([0-9a-f]+)", text)[1], 16) for name in ("RIP", "CR3", "CR4")}
+
+
+def stop_in_hypervisor(vm, cpu, low, high):
+    """Stops the machine at a moment when the CPU runs the hypervisor; returns whether that was met."""
+    for _ in range(TRIES):
+        vm.command_qmp("stop")
+        if low <= registers(vm, cpu)["RIP"] < high:
+            return True
+        vm.command_qmp("cont")
+    return False
+
+
+def mapped(vm, cpu):
+    """All mappings of the CPU's present page tables, with the size of each."""
+    found = [Mapping(m) for m in LINE.finditer(vm.monitor("info tlb", cpu).replace("\r", ""))]
+    for m in found:
+        # "info tlb" does not tell 1G from 2M pages: of a 1G page the first 2M are looked at.
+        m.size = PAGE if not m.large else 2 << 20
+    return found
+
+
+def guest_frames(vm, mappings):
+    """Virtual addresses behind which a page begins with the guest's pattern."""
+    ranges, hits = {}, []
+    for m in mappings:
+        # Device memory has nothing to hide and may react to being read.
+        if m.physical < vm.mem << 20 or m.physical >= 1 << 32:
+            ranges[m.physical] = m
+    for physical, m in sorted(ranges.items()):
+        data = vm.physical(physical, m.size)
+        hits += [m.virtual + at for at in range(0, m.size, PAGE) if data.startswith(PATTERN, at)]
+    return hits
+
+
+def check_cpu(stage, name, vm, cpu, bounds):
+    if not stop_in_hypervisor(vm, cpu, *bounds):
+        stage.fail(name, f"CPU {cpu} was never met inside the hypervisor")
+        return
+    mappings = mapped(vm, cpu)
+    both = [m.text for m in mappings if m.writable and m.executable]
+    user = [m.text for m in mappings if m.user]
+    code = [m for m in mappings if m.executable]
+    hits = guest_frames(vm, mappings)
+    vm.command_qmp("cont")
+    if not mappings or not code:
+        stage.fail(name, f"{len(mappings)} mappings, {len(code)} executable: the walk saw nothing")
+    elif both:
+        stage.fail(name, f"{len(both)} pages are writable and executable", "\n".join(both[:10]))
+    elif user:
+        stage.fail(name, f"{len(user)} pages are accessible to user mode", "\n".join(user[:10]))
+    elif len(hits) > GUEST_FRAMES_MAX:
+        stage.fail(name, f"{len(hits)} pages of the guest are mapped", "\n".join(map(hex, hits[:10])))
+    else:
+        size = sum(m.size for m in mappings) >> 10
+        stage.ok(name, f"{len(mappings)} mappings, {size} KiB, {len(code)} executable, {len(hits)} of the guest")
+
+
+def check(stage, name, vm):
+    """Every CPU in turn: the root tables differ."""
+    bounds = image_bounds()
+    for cpu in range(vm.smp):
+        check_cpu(stage, f"{name}-cpu{cpu}", vm, cpu, bounds)
+
+
+def image_bounds():
+    """The virtual addresses of the hypervisor's text."""
+    elf = os.path.join(os.environ.get("O", "build"), "bulkhead.elf")
+    out = subprocess.run(["readelf", "-SW", elf], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.search(r"\]\s+\.text\s+\S+\s+([0-9a-f]+)\s+[0-9a-f]+\s+([0-9a-f]+)", out)
+    start = int(found[1], 16)
+    return start, start + int(found[2], 16)
