@@ -34,15 +34,14 @@ static int64_t put_text(uint64_t gva, const char *text, size_t size)
 {
 	char field[1024] = {0};
 
-	for (size_t i = 0; i + 1 < size && i + 1 < sizeof(field) && text[i]; i++)
-		field[i] = text[i];
-	return guest_copy_to(gva, field, MIN(size, sizeof(field)));
+	size = MIN(size, sizeof(field));
+	memcpy(field, text, strnlen(text, size - 1));
+	return guest_copy_to(gva, field, size);
 }
 
 static int64_t compile_info(uint64_t gva)
 {
 	struct xen_compile_info info = {
-		.compiler = "unknown",
 		.compile_by = "bulkhead",
 	};
 
@@ -92,7 +91,7 @@ static int64_t get_features(uint64_t gva)
 /* Finds the description of the note. Its layout is that of ELF notes: three words, name, description. */
 static size_t find_build_id(const uint8_t **ret_id)
 {
-	size_t len = (size_t)(build_id_end - build_id_start);
+	size_t len = (uintptr_t)build_id_end - (uintptr_t)build_id_start;
 	uint32_t name_size, size;
 
 	if (!build_id_start || len < NOTE_HEADER_SIZE)
