@@ -46,6 +46,14 @@ struct vchan_transport {
 	void (*destroy)(struct libvchan *ctrl);
 };
 
+/* Moderation of events while data streams, see pace.c. */
+struct vchan_pace {
+	uint64_t streamed; /* bytes read in a row: since the last write or lull */
+	bool impatient;	   /* waiting for much space was in vain the last time */
+	int64_t deadline;  /* of a wait by the caller, CLOCK_MONOTONIC nanoseconds; 0: none */
+	int timer;	   /* shows the deadline to a caller that polls; -1: never needed so far */
+};
+
 struct libvchan {
 	const struct vchan_transport *transport;
 	enum vchan_state state;
@@ -53,14 +61,34 @@ struct libvchan {
 	bool polled; /* the caller knows the descriptor: calls that fall short have to ask for events */
 	int fd;	     /* what libvchan_fd_for_select() returns: an epoll descriptor */
 	int domain, port;
+	int failed;	    /* client: why the connection failed for good, -errno */
+	bool gone_reported; /* a wait has told that the peer is gone */
 	struct vchan_shm shm;
+	struct vchan_pace pace;
 	struct libvchan_stats stats;
 };
+
+/*
+ * How much to ask for when `want` bytes of data (space) would do, and for how long that is right; *ret_timeout may be
+ * VCHAN_FOREVER. Only for callers that can use more than they asked for.
+ */
+uint32_t vchan_pace_data(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout);
+uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout);
+/* A wait that was limited by the above ended without an event. */
+void vchan_pace_lull(struct libvchan *ctrl);
+/* The caller is going to wait by itself, with libvchan_wait() or its descriptor. */
+void vchan_pace_arm(struct libvchan *ctrl, int64_t timeout);
+void vchan_pace_disarm(struct libvchan *ctrl);
+/* Time until the deadline, at least 0, or VCHAN_FOREVER. */
+int64_t vchan_pace_left(const struct libvchan *ctrl);
 
 /* Create a handle; on failure nothing is left. The rest of struct libvchan is filled by libvchan.c. */
 int vchan_local_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
 		       uint16_t right_order, struct libvchan **ret_ctrl);
 int vchan_local_client(const struct vchan_uri *uri, int domain, int port,
 		       struct libvchan **ret_ctrl);
+int vchan_xen_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
+		     uint16_t right_order, struct libvchan **ret_ctrl);
+int vchan_xen_client(const struct vchan_uri *uri, int domain, int port, struct libvchan **ret_ctrl);
 
 #endif

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 static int fail(int error)
 {
@@ -29,13 +30,17 @@ static void notify(struct libvchan *ctrl)
 	ctrl->transport->notify(ctrl);
 }
 
-static int sleep_for(struct libvchan *ctrl)
+/* Sleeps for an event or until asking for so much was wrong. */
+static int sleep_for(struct libvchan *ctrl, int64_t timeout)
 {
 	int rc;
 
 	ctrl->stats.sleeps++;
-	rc = ctrl->transport->sleep(ctrl, VCHAN_FOREVER);
-	return rc == -ETIMEDOUT ? 0 : rc;
+	rc = ctrl->transport->sleep(ctrl, timeout);
+	if (rc != -ETIMEDOUT)
+		return rc;
+	vchan_pace_lull(ctrl);
+	return 0;
 }
 
 static uint32_t copy_out(struct libvchan *ctrl, void *data, uint32_t n)
@@ -43,6 +48,7 @@ static uint32_t copy_out(struct libvchan *ctrl, void *data, uint32_t n)
 	if (vchan_take(&ctrl->shm, data, n))
 		notify(ctrl);
 	ctrl->stats.bytes_read += n;
+	ctrl->pace.streamed += n;
 	return n;
 }
 
@@ -51,6 +57,8 @@ static uint32_t copy_in(struct libvchan *ctrl, const void *data, uint32_t n)
 	if (vchan_put(&ctrl->shm, data, n))
 		notify(ctrl);
 	ctrl->stats.bytes_written += n;
+	/* Whoever answers wants its answer soon. */
+	ctrl->pace.streamed = 0;
 	return n;
 }
 
@@ -69,48 +77,69 @@ static int start(struct libvchan *ctrl)
 	return 0;
 }
 
+/* Who can use how much: a transfer of exactly `want` bytes, or of anything from `want` to `desired`. */
+struct need {
+	uint32_t want, desired;
+};
+
 /*
- * Waits, if allowed, until `want` bytes are ready; asks for events where the caller will need one. Returns how many
- * are ready, at least `want` or non-blocking; -1 if the peer is gone and there are fewer than `want`.
+ * Waits, if allowed, until need.want bytes are ready; asks for events where the caller will need one. Returns how
+ * many are ready; if that is less than need.want, the handle does not block. -1 if they will never come.
  */
-static int64_t await_data(struct libvchan *ctrl, uint32_t want, uint32_t desired)
+static int64_t await_data(struct libvchan *ctrl, struct need need)
 {
 	for (;;) {
 		/* In this order: what was written before the end counts. */
-		bool open = is_open(ctrl);
-		uint32_t ready = vchan_ready(&ctrl->shm);
+		bool open = is_open(ctrl), exact = need.want == need.desired;
+		uint32_t ready = vchan_ready(&ctrl->shm), target = need.want;
+		int64_t timeout = VCHAN_FOREVER;
 
-		if (ready < want || (ctrl->polled && ready < desired))
-			ready = vchan_ask_ready(&ctrl->shm, ready < want ? want : ready + 1);
-		if (ready >= want)
+		if (ready >= need.want && (!ctrl->polled || ready >= need.desired))
 			return ready;
-		if (!open)
+		if (ready >= need.want)
+			target = ready + 1;
+		if (!exact)
+			target = vchan_pace_data(ctrl, target, &timeout);
+		ready = vchan_ask_ready(&ctrl->shm, target);
+		if (ready < need.want && !open)
 			return fail(EPIPE);
-		if (vchan_release_writer(&ctrl->shm))
+		if (ready < need.want && vchan_release_writer(&ctrl->shm))
 			notify(ctrl);
-		if (!ctrl->blocking)
+		if (ctrl->polled)
+			vchan_pace_arm(ctrl, timeout);
+		if (ready >= need.want || !ctrl->blocking)
 			return ready;
-		if (sleep_for(ctrl) < 0 && is_open(ctrl))
-			return -1;
+		int rc = sleep_for(ctrl, timeout);
+		if (rc < 0 && is_open(ctrl))
+			return fail(rc);
 	}
 }
 
 /* The same for space in the other ring. Nothing can be written to a peer that is gone. */
-static int64_t await_space(struct libvchan *ctrl, uint32_t want, uint32_t desired)
+static int64_t await_space(struct libvchan *ctrl, struct need need)
 {
-	for (;;) {
-		uint32_t space;
+	while (is_open(ctrl)) {
+		bool exact = need.want == need.desired;
+		uint32_t space = vchan_space(&ctrl->shm), target = need.want;
+		int64_t timeout = VCHAN_FOREVER;
 
-		if (!is_open(ctrl))
-			return fail(EPIPE);
-		space = vchan_space(&ctrl->shm);
-		if (space < want || (ctrl->polled && space < desired))
-			space = vchan_ask_space(&ctrl->shm, space < want ? want : space + 1);
-		if (space >= want || !ctrl->blocking)
+		if (space >= need.want &&
+		    (!ctrl->polled || ctrl->blocking || space >= need.desired))
 			return space;
-		if (sleep_for(ctrl) < 0 && is_open(ctrl))
-			return -1;
+		if (space >= need.want)
+			target = space + 1;
+		if (!exact)
+			target = vchan_pace_space(ctrl, target, &timeout);
+		space = vchan_ask_space(&ctrl->shm, target);
+		if (ctrl->polled)
+			vchan_pace_arm(ctrl, timeout);
+		if (space >= need.want || !ctrl->blocking)
+			return space;
+		int rc = sleep_for(ctrl, timeout);
+		if (rc < 0 && is_open(ctrl))
+			return fail(rc);
 	}
+	return fail(EPIPE);
 }
 
 int libvchan_read(libvchan_t *ctrl, void *data, size_t size)
@@ -121,7 +150,7 @@ int libvchan_read(libvchan_t *ctrl, void *data, size_t size)
 		return -1;
 	if (!size)
 		return 0;
-	ready = await_data(ctrl, 1, smaller(size, ctrl->shm.rd.size));
+	ready = await_data(ctrl, (struct need){1, smaller(size, ctrl->shm.rd.size)});
 	if (ready <= 0)
 		return (int)ready;
 	return (int)copy_out(ctrl, data, smaller(size, (uint32_t)ready));
@@ -137,7 +166,7 @@ int libvchan_recv(libvchan_t *ctrl, void *data, size_t size)
 		return fail(EMSGSIZE);
 	if (!size)
 		return 0;
-	ready = await_data(ctrl, (uint32_t)size, (uint32_t)size);
+	ready = await_data(ctrl, (struct need){(uint32_t)size, (uint32_t)size});
 	if (ready < 0)
 		return -1;
 	return ready < (int64_t)size ? 0 : (int)copy_out(ctrl, data, (uint32_t)size);
@@ -153,7 +182,7 @@ int libvchan_send(libvchan_t *ctrl, const void *data, size_t size)
 		return fail(EMSGSIZE);
 	if (!size)
 		return 0;
-	space = await_space(ctrl, (uint32_t)size, (uint32_t)size);
+	space = await_space(ctrl, (struct need){(uint32_t)size, (uint32_t)size});
 	if (space < 0)
 		return -1;
 	return space < (int64_t)size ? 0 : (int)copy_in(ctrl, data, (uint32_t)size);
@@ -169,7 +198,7 @@ int libvchan_write(libvchan_t *ctrl, const void *data, size_t size)
 		size = INT_MAX;
 	while (done < size) {
 		uint32_t desired = smaller(size - done, ctrl->shm.wr.size);
-		int64_t space = await_space(ctrl, 1, desired);
+		int64_t space = await_space(ctrl, (struct need){1, desired});
 
 		if (space < 0)
 			return -1;
@@ -184,12 +213,25 @@ int libvchan_write(libvchan_t *ctrl, const void *data, size_t size)
 
 int libvchan_wait(libvchan_t *ctrl)
 {
+	int64_t left = vchan_pace_left(ctrl);
 	int rc;
 
-	if (ctrl->state == VCHAN_STATE_DEAD)
-		return fail(EPIPE);
-	rc = sleep_for(ctrl);
-	return rc < 0 ? fail(rc) : 0;
+	if (!is_open(ctrl)) {
+		/* Nobody is there to send events; those that were sent are taken, so that polling ends. */
+		ctrl->transport->sleep(ctrl, 0);
+		if (ctrl->gone_reported)
+			return fail(EPIPE);
+		ctrl->gone_reported = true;
+		return 0;
+	}
+	rc = sleep_for(ctrl, left);
+	if (ctrl->pace.deadline)
+		vchan_pace_disarm(ctrl);
+	if (!is_open(ctrl))
+		ctrl->gone_reported = true;
+	else if (rc < 0)
+		return fail(rc);
+	return 0;
 }
 
 int libvchan_is_open(libvchan_t *ctrl)
@@ -211,16 +253,35 @@ int libvchan_is_open(libvchan_t *ctrl)
 
 int libvchan_data_ready(libvchan_t *ctrl)
 {
+	int64_t timeout = VCHAN_FOREVER;
+	uint32_t ready;
+
 	if (start(ctrl))
 		return -1;
-	return (int)vchan_ask_ready(&ctrl->shm, vchan_ready(&ctrl->shm) + 1);
+	ready = vchan_ready(&ctrl->shm);
+	/* A full ring cannot get more, whatever the caller waits for. */
+	if (ready < ctrl->shm.rd.size) {
+		ready = vchan_ask_ready(&ctrl->shm, vchan_pace_data(ctrl, ready + 1, &timeout));
+		if (vchan_release_writer(&ctrl->shm))
+			notify(ctrl);
+		vchan_pace_arm(ctrl, timeout);
+	}
+	return (int)ready;
 }
 
 int libvchan_buffer_space(libvchan_t *ctrl)
 {
+	int64_t timeout = VCHAN_FOREVER;
+	uint32_t space;
+
 	if (start(ctrl))
 		return -1;
-	return (int)vchan_ask_space(&ctrl->shm, vchan_space(&ctrl->shm) + 1);
+	space = vchan_space(&ctrl->shm);
+	if (space < ctrl->shm.wr.size) {
+		space = vchan_ask_space(&ctrl->shm, vchan_pace_space(ctrl, space + 1, &timeout));
+		vchan_pace_arm(ctrl, timeout);
+	}
+	return (int)space;
 }
 
 EVTCHN libvchan_fd_for_select(libvchan_t *ctrl)
@@ -253,6 +314,7 @@ static bool arguments_valid(int domain, int port)
 static libvchan_t *created(struct libvchan *ctrl, int domain, int port)
 {
 	ctrl->blocking = true;
+	ctrl->pace.timer = -1;
 	ctrl->domain = domain;
 	ctrl->port = port;
 	return ctrl;
@@ -261,7 +323,7 @@ static libvchan_t *created(struct libvchan *ctrl, int domain, int port)
 libvchan_t *libvchan_server_init_uri(const char *text, int domain, int port, size_t read_min,
 				     size_t write_min)
 {
-	struct libvchan *ctrl;
+	struct libvchan *ctrl = NULL;
 	struct vchan_uri uri;
 	uint16_t left, right;
 	int rc = arguments_valid(domain, port) ? vchan_uri_parse(text, &uri) : -EINVAL;
@@ -269,8 +331,8 @@ libvchan_t *libvchan_server_init_uri(const char *text, int domain, int port, siz
 	if (!rc)
 		rc = vchan_choose_orders(read_min, write_min, &left, &right);
 	if (!rc)
-		rc = uri.local ? vchan_local_server(&uri, domain, port, left, right, &ctrl)
-			       : -ENOTSUP;
+		rc = (uri.local ? vchan_local_server : vchan_xen_server)(&uri, domain, port, left,
+									 right, &ctrl);
 	if (rc) {
 		fail(rc);
 		return NULL;
@@ -285,12 +347,12 @@ libvchan_t *libvchan_server_init(int domain, int port, size_t read_min, size_t w
 
 libvchan_t *libvchan_client_init_async_uri(const char *text, int domain, int port, EVTCHN *watch_fd)
 {
-	struct libvchan *ctrl;
+	struct libvchan *ctrl = NULL;
 	struct vchan_uri uri;
 	int rc = arguments_valid(domain, port) ? vchan_uri_parse(text, &uri) : -EINVAL;
 
 	if (!rc)
-		rc = uri.local ? vchan_local_client(&uri, domain, port, &ctrl) : -ENOTSUP;
+		rc = (uri.local ? vchan_local_client : vchan_xen_client)(&uri, domain, port, &ctrl);
 	if (rc) {
 		fail(rc);
 		return NULL;
@@ -308,10 +370,14 @@ libvchan_t *libvchan_client_init_async(int domain, int port, EVTCHN *watch_fd)
 
 int libvchan_client_init_async_finish(libvchan_t *ctrl, bool blocking)
 {
-	int rc = ctrl->state == VCHAN_STATE_NEW ? ctrl->transport->connect(ctrl) : 0;
+	int rc = ctrl->failed;
 
-	if (rc < 0)
+	if (!rc && ctrl->state == VCHAN_STATE_NEW)
+		rc = ctrl->transport->connect(ctrl);
+	if (rc < 0) {
+		ctrl->failed = rc;
 		return fail(rc);
+	}
 	if (rc == 0)
 		ctrl->blocking = blocking;
 	return rc;
@@ -355,5 +421,7 @@ void libvchan_close(libvchan_t *ctrl)
 		atomic_store(ctrl->shm.my_live, VCHAN_LIVE_GONE);
 		ctrl->transport->notify(ctrl);
 	}
+	if (ctrl->pace.timer >= 0)
+		close(ctrl->pace.timer);
 	ctrl->transport->destroy(ctrl);
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Fewer events while data streams. An end that waits for data or space asks to be woken when most of a ring is there, but
+// only for a short time: whatever comes by then has to do, and after a lull it asks for any progress at all.
+#include "internal.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Longest delay that asking for more may cause, per byte of the ring: filling it at 500 MB/s. */
+#define NANOSECONDS_PER_BYTE 2
+#define NANOSECONDS_MIN	     100000
+
+#define SECOND 1000000000
+
+static uint32_t most_of(uint32_t size)
+{
+	/* The rest keeps the other end busy while this one wakes up. */
+	return size - size / 4;
+}
+
+static int64_t patience(uint32_t size)
+{
+	int64_t time = (int64_t)size * NANOSECONDS_PER_BYTE;
+
+	return time > NANOSECONDS_MIN ? time : NANOSECONDS_MIN;
+}
+
+/* Old peers send an event at any progress; a timer would be in vain. */
+static bool peer_knows_targets(const struct libvchan *ctrl)
+{
+	return ctrl->shm.index_bit & atomic_load(ctrl->shm.told);
+}
+
+/* Whether the deadline can be shown to a caller that polls. */
+static bool timer_ready(struct libvchan *ctrl)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int fd;
+
+	if (!ctrl->polled || ctrl->pace.timer >= 0)
+		return true;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd < 0)
+		return false;
+	if (epoll_ctl(ctrl->fd, EPOLL_CTL_ADD, fd, &event)) {
+		close(fd);
+		return false;
+	}
+	ctrl->pace.timer = fd;
+	return true;
+}
+
+uint32_t vchan_pace_data(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout)
+{
+	uint32_t size = ctrl->shm.rd.size, target = most_of(size);
+
+	if (want >= target || ctrl->pace.streamed < size / 2 || !peer_knows_targets(ctrl) ||
+	    !timer_ready(ctrl))
+		return want;
+	*ret_timeout = patience(size);
+	return target;
+}
+
+uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout)
+{
+	uint32_t size = ctrl->shm.wr.size, target = most_of(size);
+
+	/* A ring that is nearly full has a reader that is busy. */
+	if (want > size / 4 || ctrl->pace.impatient || !peer_knows_targets(ctrl) ||
+	    !timer_ready(ctrl)) {
+		ctrl->pace.impatient = false;
+		return want;
+	}
+	*ret_timeout = patience(size);
+	return target;
+}
+
+void vchan_pace_lull(struct libvchan *ctrl)
+{
+	ctrl->stats.timeouts++;
+	ctrl->pace.impatient = true;
+	if (vchan_ready(&ctrl->shm) < most_of(ctrl->shm.rd.size) / 2)
+		ctrl->pace.streamed = 0;
+}
+
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static void set_timer(struct libvchan *ctrl, int64_t time)
+{
+	struct itimerspec when = {.it_value = {time / SECOND, time % SECOND}};
+
+	if (ctrl->pace.timer >= 0)
+		timerfd_settime(ctrl->pace.timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+void vchan_pace_arm(struct libvchan *ctrl, int64_t timeout)
+{
+	/* A deadline that is set is early enough. */
+	if (timeout < 0 || ctrl->pace.deadline)
+		return;
+	ctrl->pace.deadline = now() + timeout;
+	set_timer(ctrl, ctrl->pace.deadline);
+}
+
+void vchan_pace_disarm(struct libvchan *ctrl)
+{
+	ctrl->pace.deadline = 0;
+	set_timer(ctrl, 0);
+}
+
+int64_t vchan_pace_left(const struct libvchan *ctrl)
+{
+	int64_t left;
+
+	if (!ctrl->pace.deadline)
+		return VCHAN_FOREVER;
+	left = ctrl->pace.deadline - now();
+	return left > 0 ? left : 0;
+}
