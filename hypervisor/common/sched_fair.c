@@ -107,7 +107,8 @@ static uint16_t mask_here(const struct fair_group *g, const cpumask_t *m)
 {
 	unsigned first = g->index * FAIR_GROUP_CPUS;
 
-	return (uint16_t)(READ_ONCE(m->bits[first / BITS_PER_LONG]) >> (first % BITS_PER_LONG));
+	return (uint16_t)(READ_ONCE(m->bits[first / BITS_PER_LONG]) >> (first % BITS_PER_LONG) &
+			  (BIT32(FAIR_GROUP_CPUS) - 1));
 }
 
 struct fair_group *fair_lock_of(struct sched_vcpu *s)
@@ -413,8 +414,8 @@ static struct sched_vcpu *steal(struct fair_group *g, unsigned i, uint64_t now)
 		}
 		if (s) {
 			dequeue(h, s, now);
-			/* From now on he counts as running here: see struct sched_policy. */
-			s->state = FAIR_RUNNING;
+			/* From now on he is running here: see struct sched_policy. His state says so when he is on the
+			 * accounts of this group. */
 			s->vcpu->cpu = cpu_of(g, i);
 			__atomic_store_n(&s->vcpu->is_running, true, __ATOMIC_RELEASE);
 			change_group(h, g, s);
