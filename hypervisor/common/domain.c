@@ -243,7 +243,7 @@ static int create_parts(struct domain *d, const struct domain_config *cfg)
 {
 	int ret;
 
-	d->vcpus = heap_alloc(d->max_vcpus * sizeof(d->vcpus[0]));
+	d->vcpus = heap_alloc(d->max_vcpus * sizeof(struct vcpu *));
 	if (!d->vcpus)
 		return -ENOMEM;
 	if ((ret = sched_domain_init(d)) || (ret = p2m_init(d)))

@@ -14,8 +14,8 @@
 #include <bulkhead/timer.h>
 #include <bulkhead/work.h>
 
-#define MAX_VCPUS   128 /* HVM_MAX_VCPUS of the ABI */
-#define DOMID_LIMIT 0x7ff0
+#define MAX_VCPUS	    128 /* HVM_MAX_VCPUS of the ABI */
+#define DOMID_LIMIT	    0x7ff0
 #define DOMAIN_CONSOLE_LINE 120
 
 struct evtchn_domain;
@@ -62,7 +62,7 @@ struct domain {
 	uint64_t tot_pages, max_pages, outstanding_pages, foreign_maps;
 	struct memory_domain *memory;  /* memory_map.c's; NULL until needed */
 	uint64_t physmap_release_next; /* progress of physmap_domain_release(), a gfn */
-	struct list gmaps; /* long-lived mappings, gmap.c's lock */
+	struct list gmaps;	       /* long-lived mappings, gmap.c's lock */
 	struct gmap *shared_info_map;
 	shared_info_t *shared_info; /* mapped */
 	mfn_t shared_info_mfn;
@@ -211,7 +211,8 @@ int arch_domain_init(struct domain *d, const struct domain_config *cfg);
 /* Gives back devices, ioreq servers and the like; all vCPUs are stopped, RAM and p2m are still there. -ERESTART while there
  * is more to do. */
 int arch_domain_release(struct domain *d);
-void arch_domain_finish(struct domain *d); /* this and arch_vcpu_finish(): also after a failed init, or none */
+void arch_domain_finish(
+	struct domain *d); /* this and arch_vcpu_finish(): also after a failed init, or none */
 int arch_vcpu_init(struct vcpu *v);
 /* VCPUOP_initialise: ctx is a struct vcpu_hvm_context, not checked yet. 0, -EINVAL, -EEXIST (was initialised already). */
 int arch_vcpu_set_hvm_context(struct vcpu *v, const void *ctx);

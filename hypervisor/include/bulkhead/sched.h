@@ -52,7 +52,8 @@ void domain_unpause(struct domain *d);
 /* Current vCPU: block until kicked. Returns at once; takes effect before the next guest entry. If an event is pending
  * (event_vcpu_pending or arch_vcpu_has_work) it does not block. */
 void sched_block(void);
-void sched_yield_current(void); /* a plain sched_yield() would take the C library's place in host-side tests */
+void sched_yield_current(
+	void); /* a plain sched_yield() would take the C library's place in host-side tests */
 /*
  * SCHEDOP_poll: blocks until one of the ports is pending (masked or not), any other event wakes the vCPU, or system time
  * reaches the timeout (0: none). Returns at once when one is pending. 0 or -EINVAL (no such port).
@@ -78,7 +79,8 @@ struct vcpu *sched_switch(void);
 void sched_switched(struct vcpu *prev);
 
 /* Affinity; masks are intersected with the online CPUs, -EINVAL when empty. */
-int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft); /* NULL: as is; -EBUSY: pinned */
+int sched_set_affinity(struct vcpu *v, const cpumask_t *hard,
+		       const cpumask_t *soft); /* NULL: as is; -EBUSY: pinned */
 /* Pins a vCPU for some time, whatever its affinity; cpu < 0 undoes it. 0, -EINVAL (no such CPU, not pinned), -EBUSY. */
 int sched_pin_override(struct vcpu *v, int cpu);
 int sched_domctl(struct domain *d, struct xen_domctl_scheduler_op *op);
@@ -93,15 +95,15 @@ const char *sched_policy_name(void);
  * where it is.
  */
 struct sched_policy {
-	const char *name; /* as `xl info` shows it */
+	const char *name;   /* as `xl info` shows it */
 	const char *option; /* as `sched=` names it */
-	unsigned id; /* XEN_SCHEDULER_* */
+	unsigned id;	    /* XEN_SCHEDULER_* */
 	int (*cpu_init)(unsigned cpu);
 	int (*domain_init)(struct domain *d);
 	void (*domain_finish)(struct domain *d);
 	int (*vcpu_init)(struct vcpu *v);
 	void (*vcpu_finish)(struct vcpu *v);
-	void (*wake)(struct vcpu *v);  /* became runnable, or gave its CPU to another and still is */
+	void (*wake)(struct vcpu *v); /* became runnable, or gave its CPU to another and still is */
 	void (*sleep)(struct vcpu *v); /* is not runnable any more; may be running still */
 	void (*yield)(struct vcpu *v);
 	/* Next vCPU for this CPU (the idle one if none). The one that runs may stay. Arms or stops the slice timer. */
