@@ -27,14 +27,14 @@ enum {
 
 /* Features that a guest may see if the machine has them (SDM vol. 2A CPUID; APM vol. 3 appendix E). */
 #define LEAF1_ECX \
- 0x76d83203U /* no MONITOR, DTES64, VMX, SMX, EST, TM2, xTPR, PDCM, PCID, DCA, TSC deadline */
-#define LEAF1_EDX	     0x078bfbffU /* no DS, ACPI, HTT, TM, PBE */
+ 0x76da3203U /* no MONITOR, DTES64, VMX, SMX, EST, TM2, xTPR, PDCM, DCA, TSC deadline */
+#define LEAF1_EDX	     0x0f8bfbffU /* no DS, ACPI (thermal control), HTT, TM, PBE */
 #define LEAF1_ECX_X2APIC     BIT32(21)
 #define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
 #define LEAF1_EDX_APIC	     BIT32(9)
 #define LEAF7_EBX \
- 0x219c23e9U /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS FPCSDS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA */
+ 0x219c27e9U /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID FPCSDS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA */
 #define LEAF7_EBX_AVX512 0xd0230000U
 #define LEAF7_ECX \
  0x1a405f4eU /* AVX512VBMI UMIP PKU VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID CLDEMOTE MOVDIRx */
@@ -47,9 +47,25 @@ enum {
 #define EXT7_EDX BIT32(8) /* invariant TSC */
 #define EXT8_EBX \
  0x650fd005U /* CLZERO RSTR_FP_ERR IBPB IBRS STIBP …_ALWAYS SSBD SSB_NO BTC_NO IBPB_RET */
-#define EXT21_EAX    0x00000044U /* LFENCE serialising, NullSelClearsBase */
-#define LEAFD_1_EAX  0x7U	 /* XSAVEOPT XSAVEC XGETBV1 */
-#define XCR0_ALLOWED 0x2e7UL	 /* x87 SSE AVX AVX-512 PKRU */
+#define EXT1_EDX_NX	  BIT32(20)
+#define EXT1_EDX_FFXSR	  BIT32(25)
+#define EXT1_EDX_LM	  BIT32(29)
+#define LEAF7_EDX_IBRS	  BIT32(26)
+#define LEAF7_EDX_STIBP	  BIT32(27)
+#define LEAF7_EDX_SSBD	  BIT32(31)
+#define EXT8_EBX_IBPB	  BIT32(12)
+#define EXT8_EBX_IBRS	  BIT32(14)
+#define EXT8_EBX_STIBP	  BIT32(15)
+#define EXT8_EBX_SSBD	  BIT32(24)
+#define SPEC_CTRL_IBRS	  1UL
+#define SPEC_CTRL_STIBP	  2UL
+#define SPEC_CTRL_SSBD	  4UL
+#define EXT21_EAX	  0x00000044U /* LFENCE serialising, NullSelClearsBase */
+#define LEAFD_1_EAX	  0x7U	      /* XSAVEOPT XSAVEC XGETBV1 */
+#define LEAFD_1_XSAVEC	  BIT32(1)
+#define XSAVE_LEGACY_SIZE 576U	   /* FXSAVE area and header */
+#define XSAVE_ALIGNED	  BIT32(1) /* ECX of a state: aligned to 64 bytes when compacted */
+#define XCR0_ALLOWED	  0x2e7UL  /* x87 SSE AVX AVX-512 PKRU */
 
 static bool apic_enabled(struct vcpu *v)
 {
@@ -75,6 +91,73 @@ static void mask(uint32_t r[4], uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 	r[EDX] &= d;
 }
 
+uint64_t policy_cr4_mask(const struct cpu_policy *p)
+{
+	/* Register and bit of the feature (CPUID 1 ECX, 1 EDX, 7 EBX, 7 ECX), bits of CR4 (SDM vol. 3A 2.5). */
+	const struct {
+		uint32_t reg;
+		uint8_t bit;
+		uint64_t cr4;
+	} needs[] = {
+		{p->basic[1][EDX], 1, BIT(0) | BIT(1)}, /* VME, PVI */
+		{p->basic[1][EDX], 4, BIT(2)},		/* TSD */
+		{p->basic[1][EDX], 2, X86_CR4_DE},
+		{p->basic[1][EDX], 3, X86_CR4_PSE},
+		{p->basic[1][EDX], 6, X86_CR4_PAE},
+		{p->basic[1][EDX], 7, X86_CR4_MCE},
+		{p->basic[1][EDX], 13, X86_CR4_PGE},
+		{p->basic[1][EDX], 24, X86_CR4_OSFXSR},
+		{p->basic[1][EDX], 25, X86_CR4_OSXMMEXCPT},
+		{p->basic[1][ECX], 17, X86_CR4_PCIDE},
+		{p->basic[1][ECX], 26, X86_CR4_OSXSAVE},
+		{p->features[0][EBX], 0, X86_CR4_FSGSBASE},
+		{p->features[0][EBX], 7, X86_CR4_SMEP},
+		{p->features[0][EBX], 20, X86_CR4_SMAP},
+		{p->features[0][ECX], 2, X86_CR4_UMIP},
+		{p->features[0][ECX], 3, X86_CR4_PKE},
+		{p->features[0][ECX], 16, X86_CR4_LA57},
+	};
+	uint64_t cr4 = X86_CR4_PCE; /* RDPMC is #GP whatever it says */
+
+	for (unsigned i = 0; i < ARRAY_SIZE(needs); i++) {
+		if (needs[i].reg >> needs[i].bit & 1)
+			cr4 |= needs[i].cr4;
+	}
+	return cr4;
+}
+
+uint64_t policy_efer_mask(const struct cpu_policy *p)
+{
+	uint64_t efer = X86_EFER_SCE;
+
+	if (p->extended[1][EDX] & EXT1_EDX_NX)
+		efer |= X86_EFER_NX;
+	if (p->extended[1][EDX] & EXT1_EDX_FFXSR)
+		efer |= X86_EFER_FFXSR;
+	if (p->extended[1][EDX] & EXT1_EDX_LM)
+		efer |= X86_EFER_LME | X86_EFER_LMA;
+	return efer;
+}
+
+uint64_t policy_spec_ctrl_mask(const struct cpu_policy *p)
+{
+	uint64_t mask = 0;
+
+	/* Intel's leaf says IBRS and IBPB with one bit, AMD's with two (SDM vol. 4 table 2-2; APM vol. 2 3.2.9). */
+	if ((p->features[0][EDX] & LEAF7_EDX_IBRS) || (p->extended[8][EBX] & EXT8_EBX_IBRS))
+		mask |= SPEC_CTRL_IBRS;
+	if ((p->features[0][EDX] & LEAF7_EDX_STIBP) || (p->extended[8][EBX] & EXT8_EBX_STIBP))
+		mask |= SPEC_CTRL_STIBP;
+	if ((p->features[0][EDX] & LEAF7_EDX_SSBD) || (p->extended[8][EBX] & EXT8_EBX_SSBD))
+		mask |= SPEC_CTRL_SSBD;
+	return mask;
+}
+
+bool policy_has_ibpb(const struct cpu_policy *p)
+{
+	return (p->features[0][EDX] & LEAF7_EDX_IBRS) || (p->extended[8][EBX] & EXT8_EBX_IBPB);
+}
+
 static void policy_basic(struct cpu_policy *p, const struct domain *d)
 {
 	host(0, 0, p->basic[0]);
@@ -92,6 +175,8 @@ static void policy_basic(struct cpu_policy *p, const struct domain *d)
 	host(6, 0, p->basic[6]);
 	mask(p->basic[6], 4, 0, 0, 0); /* ARAT: the virtual timer never stops */
 	p->basic[6][EAX] |= 4;
+	if (p->basic[0][EAX] < 7)
+		return;
 	host(7, 0, p->features[0]);
 	mask(p->features[0], 1, LEAF7_EBX | LEAF7_EBX_AVX512, LEAF7_ECX, LEAF7_EDX);
 	if (p->features[0][EAX])
@@ -108,6 +193,9 @@ static void policy_extended(struct cpu_policy *p)
 	mask(p->extended[1], ~0U, ~0U, EXT1_ECX, EXT1_EDX);
 	mask(p->extended[7], 0, 0, 0, EXT7_EDX);
 	mask(p->extended[8], 0xffff, EXT8_EBX, 0, 0);
+	/* Four levels of tables at both stages: addresses of 48 bits. */
+	p->extended[8][EAX] = MIN(p->extended[8][EAX] & 0xff, 48U) |
+			      MIN(p->extended[8][EAX] >> 8, 48U) << 8;
 	host(0x80000021, 0, p->extended[0x21]);
 	mask(p->extended[0x21], EXT21_EAX, 0, 0, 0);
 }
@@ -123,7 +211,7 @@ static void policy_xsave(struct cpu_policy *p)
 	p->xsave[0][EDX] = (uint32_t)(allowed >> 32);
 	host(0xd, 1, p->xsave[1]);
 	mask(p->xsave[1], LEAFD_1_EAX, 0, 0, 0);
-	p->xsave[0][ECX] = 576;
+	p->xsave[0][ECX] = XSAVE_LEGACY_SIZE;
 	for (uint32_t i = 2; i < CPU_POLICY_XSAVE; i++) {
 		if (!(allowed >> i & 1))
 			continue;
@@ -138,6 +226,8 @@ int cpuid_domain_init(struct domain *d)
 
 	if (!p)
 		return -ENOMEM;
+	p->amd = !strcmp(cpu_info.vendor, "AuthenticAMD") ||
+		 !strcmp(cpu_info.vendor, "HygonGenuine");
 	policy_basic(p, d);
 	policy_extended(p);
 	policy_xsave(p);
@@ -218,16 +308,49 @@ static void topology_leaf(struct vcpu *v, uint32_t sub, uint32_t r[4])
 	}
 }
 
-/* Size of the XSAVE area for the states that XCR0 has on now. */
+/* Size of the XSAVE area for the states that XCR0 has on now, in the standard format. */
 static uint32_t xsave_size(const struct cpu_policy *p, uint64_t xcr0)
 {
-	uint32_t size = 576;
+	uint32_t size = XSAVE_LEGACY_SIZE;
 
 	for (unsigned i = 2; i < CPU_POLICY_XSAVE; i++) {
 		if (xcr0 >> i & 1)
 			size = MAX(size, p->xsave[i][EAX] + p->xsave[i][EBX]);
 	}
 	return size;
+}
+
+/* The same in the compacted format: one behind the other (SDM vol. 1 13.4.3). */
+static uint32_t xsave_size_compacted(const struct cpu_policy *p, uint64_t xcr0)
+{
+	uint32_t size = XSAVE_LEGACY_SIZE;
+
+	for (unsigned i = 2; i < CPU_POLICY_XSAVE; i++) {
+		if (!(xcr0 >> i & 1))
+			continue;
+		if (p->xsave[i][ECX] & XSAVE_ALIGNED)
+			size = ALIGN_UP(size, 64U);
+		size += p->xsave[i][EAX];
+	}
+	return size;
+}
+
+static void xsave_leaf(struct vcpu *v, uint32_t sub, uint32_t r[4])
+{
+	const struct cpu_policy *p = v->domain->arch.policy;
+
+	memset(r, 0, 16);
+	if (sub < CPU_POLICY_XSAVE)
+		memcpy(r, p->xsave[sub], 16);
+	if (!p->xcr0_mask || sub > 1)
+		return;
+	/* Emulated CPUs let a guest write XCR0 without an exit. */
+	if (v == current_vcpu())
+		v->arch.xcr0 = xgetbv(0);
+	if (sub == 0)
+		r[EBX] = xsave_size(p, v->arch.xcr0);
+	else if (r[EAX] & LEAFD_1_XSAVEC)
+		r[EBX] = xsave_size_compacted(p, v->arch.xcr0);
 }
 
 static void basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t sub, uint32_t r[4])
@@ -260,11 +383,7 @@ static void basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t sub, uint32_t r[4
 		topology_leaf(v, sub, r);
 		break;
 	case 0xd:
-		memset(r, 0, 16);
-		if (sub < CPU_POLICY_XSAVE)
-			memcpy(r, p->xsave[sub], 16);
-		if (sub == 0 && p->xcr0_mask)
-			r[EBX] = xsave_size(p, v->arch.xcr0);
+		xsave_leaf(v, sub, r);
 		break;
 	default:
 		break;

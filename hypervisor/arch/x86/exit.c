@@ -7,51 +7,24 @@
 #include <arch/hvm_io.h>
 #include <arch/traps.h>
 #include <arch/vendor.h>
-#include <arch/vlapic.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/guest_access.h>
 #include <bulkhead/hypercall.h>
 #include <bulkhead/log.h>
 #include <bulkhead/p2m.h>
+#include <bulkhead/sched.h>
 #include <bulkhead/string.h>
 
-/* Classes of exceptions for the double fault rule (APM vol. 2 table 8-1). */
-static unsigned exception_class(uint8_t vector)
-{
-	switch (vector) {
-	case TRAP_DE:
-	case TRAP_TS:
-	case TRAP_NP:
-	case TRAP_SS:
-	case TRAP_GP:
-		return 1; /* contributory */
-	case TRAP_PF:
-		return 2;
-	default:
-		return 0;
-	}
-}
+#define DR6_BS BIT(14)
 
 static void queue_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error)
 {
-	struct pending_event *p = &v->arch.inject;
-
-	if (p->valid && p->type == 3) {
-		unsigned first = exception_class(p->vector), second = exception_class(vector);
-
-		if (p->vector == TRAP_DF && second) {
-			exit_triple_fault(v);
-			return;
-		}
-		if ((first == 1 && second == 1) || (first == 2 && second)) {
-			vector = TRAP_DF;
-			has_error = true;
-			error = 0;
-		}
-	}
-	*p = (struct pending_event){
+	const struct pending_event next = {
 		.valid = true, .vector = vector, .type = 3, .has_error = has_error, .error = error};
+
+	if (exception_combine(&v->arch.inject, &next))
+		exit_triple_fault(v);
 }
 
 void vcpu_inject_exception(struct vcpu *v, uint8_t vector)
@@ -70,15 +43,10 @@ void vcpu_inject_page_fault(struct vcpu *v, uint64_t addr, uint32_t error)
 	queue_exception(v, TRAP_PF, true, error);
 }
 
-void vcpu_advance(struct vcpu *v, unsigned length)
+void vcpu_inject_step_trap(struct vcpu *v)
 {
-	v->arch.rip += length;
-	if (!(vendor->get_efer(v) & X86_EFER_LMA))
-		v->arch.rip &= 0xffffffff;
-	vendor->clear_shadow(v);
-	v->arch.rflags &= ~X86_EFLAGS_RF;
-	if (v->arch.rflags & X86_EFLAGS_TF)
-		vcpu_inject_exception(v, TRAP_DB);
+	vendor->set_dr6_bits(v, DR6_BS);
+	vcpu_inject_exception(v, TRAP_DB);
 }
 
 static enum insn_mode code_mode(struct vcpu *v)
@@ -92,7 +60,18 @@ static enum insn_mode code_mode(struct vcpu *v)
 	return cs.attr & 0x400 ? INSN_MODE_32 : INSN_MODE_16;
 }
 
-/* Bytes at RIP, at most to the end of their page (*ret_page_end) or INSN_MAX_LENGTH. */
+void vcpu_advance(struct vcpu *v, unsigned length)
+{
+	v->arch.rip += length;
+	if (code_mode(v) != INSN_MODE_64_AMD)
+		v->arch.rip &= 0xffffffff;
+	vendor->clear_shadow(v);
+	v->arch.rflags &= ~X86_EFLAGS_RF;
+	if (v->arch.rflags & X86_EFLAGS_TF)
+		vcpu_inject_step_trap(v);
+}
+
+/* Bytes of code within one page. */
 static int fetch_bytes(struct vcpu *v, uint64_t linear, uint8_t *buf, unsigned len)
 {
 	unsigned access = WALK_FETCH | (vendor->get_cpl(v) == 3 ? WALK_USER : 0);
@@ -104,35 +83,46 @@ static int fetch_bytes(struct vcpu *v, uint64_t linear, uint8_t *buf, unsigned l
 		return -EFAULT;
 	}
 	/* Code outside of memory: the CPU could not have executed it. */
-	return guest_phys_copy_from(buf, v->domain, ga, len);
+	return guest_phys_copy_from(buf, v->domain, ga, len) ? -EINVAL : 0;
+}
+
+int vcpu_decode(struct vcpu *v, struct insn *ret_insn)
+{
+	enum insn_mode mode = code_mode(v);
+	uint8_t bytes[INSN_MAX_LENGTH];
+	uint64_t linear = v->arch.rip;
+	struct segment cs;
+	unsigned have;
+	int err;
+
+	if (mode != INSN_MODE_64_AMD) {
+		vendor->get_segment(v, SEG_CS, &cs);
+		linear = (uint32_t)(cs.base + linear);
+	}
+	/* The next page only if the instruction reaches it: it need not exist. */
+	have = MIN((unsigned)INSN_MAX_LENGTH, (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK)));
+	err = fetch_bytes(v, linear, bytes, have);
+	if (err)
+		return err;
+	err = insn_decode(ret_insn, bytes, have, mode);
+	if (err != -EAGAIN || have == INSN_MAX_LENGTH)
+		return err ? -EINVAL : 0;
+	linear += have;
+	if (mode != INSN_MODE_64_AMD)
+		linear = (uint32_t)linear;
+	err = fetch_bytes(v, linear, bytes + have, INSN_MAX_LENGTH - have);
+	if (err)
+		return err;
+	return insn_decode(ret_insn, bytes, INSN_MAX_LENGTH, mode) ? -EINVAL : 0;
 }
 
 unsigned vcpu_insn_length(struct vcpu *v, enum insn_kind kind, uint64_t nrip)
 {
-	uint8_t bytes[INSN_MAX_LENGTH];
-	enum insn_mode mode = code_mode(v);
-	struct segment cs;
 	struct insn insn;
-	uint64_t linear;
-	unsigned have;
-	int err;
 
 	if (nrip)
 		return (unsigned)(nrip - v->arch.rip) & 15;
-	vendor->get_segment(v, SEG_CS, &cs);
-	linear = (mode == INSN_MODE_64_AMD ? 0 : cs.base) + v->arch.rip;
-	if (mode != INSN_MODE_64_AMD)
-		linear &= 0xffffffff;
-	have = MIN((unsigned)INSN_MAX_LENGTH, (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK)));
-	if (fetch_bytes(v, linear, bytes, have))
-		return 0;
-	err = insn_decode(&insn, bytes, have, mode);
-	if (err == -EAGAIN && have < INSN_MAX_LENGTH) {
-		if (fetch_bytes(v, linear + have, bytes + have, INSN_MAX_LENGTH - have))
-			return 0;
-		err = insn_decode(&insn, bytes, INSN_MAX_LENGTH, mode);
-	}
-	return err || insn_classify(&insn) != kind ? 0 : insn.length;
+	return vcpu_decode(v, &insn) || insn_classify(&insn) != kind ? 0 : insn.length;
 }
 
 void exit_cpuid(struct vcpu *v, unsigned length)
@@ -173,8 +163,27 @@ void exit_wrmsr(struct vcpu *v, unsigned length)
 
 void exit_hlt(struct vcpu *v, unsigned length)
 {
+	struct domain *d = v->domain;
+	struct vcpu *other;
+	bool last = true;
+	unsigned i;
+
 	vcpu_advance(v, length);
-	sched_block();
+	if ((v->arch.rflags & X86_EFLAGS_IF) || arch_vcpu_has_work(v)) {
+		sched_block();
+		return;
+	}
+	/*
+	 * Nothing but INIT brings a CPU back that was halted with interrupts off (an NMI would, but who sends NMIs does
+	 * not wait so). The last one to go takes the domain with it, as it would run no more.
+	 */
+	vcpu_set_flag(v, VPF_DOWN);
+	DOMAIN_FOR_EACH_VCPU (d, other, i)
+		last &= (READ_ONCE(other->pause_flags) & VPF_DOWN) != 0;
+	if (last) {
+		log_guest(d, LOG_INFO, "all vCPUs halted for good: powering off\n");
+		domain_shutdown(d, SHUTDOWN_poweroff);
+	}
 }
 
 void exit_xsetbv(struct vcpu *v, unsigned length)
@@ -201,7 +210,9 @@ void exit_hypercall(struct vcpu *v, unsigned length)
 	struct hypercall hc = {.nr = (unsigned)g->rax, .compat = !is64};
 	int64_t ret;
 
-	if (vendor->get_cpl(v)) {
+	/* Of the modes, the ABI has 64-bit and protected mode only. */
+	if (vendor->get_cpl(v) || !(vendor->get_cr(v, 0) & X86_CR0_PE) ||
+	    (v->arch.rflags & X86_EFLAGS_VM)) {
 		g->rax = is64 ? (uint64_t)-EPERM : (uint32_t)-EPERM;
 		vcpu_advance(v, length);
 		return;
@@ -257,39 +268,12 @@ void exit_port(struct vcpu *v, unsigned port, unsigned size, bool in, unsigned l
 	vcpu_advance(v, length);
 }
 
-void exit_emulate_cr8(struct vcpu *v, uint64_t nrip)
-{
-	uint8_t bytes[INSN_MAX_LENGTH];
-	struct segment cs;
-	struct insn insn;
-	uint64_t linear, value;
-	unsigned have;
-
-	(void)nrip; /* the register operand is needed anyway */
-	vendor->get_segment(v, SEG_CS, &cs);
-	linear = code_mode(v) == INSN_MODE_64_AMD ? v->arch.rip : (uint32_t)(cs.base + v->arch.rip);
-	have = MIN((unsigned)INSN_MAX_LENGTH, (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK)));
-	if (fetch_bytes(v, linear, bytes, have))
-		return;
-	if (insn_decode(&insn, bytes, have, code_mode(v)) == -EAGAIN && have < INSN_MAX_LENGTH &&
-	    fetch_bytes(v, linear + have, bytes + have, INSN_MAX_LENGTH - have))
-		return;
-	if (insn_decode(&insn, bytes, INSN_MAX_LENGTH, code_mode(v)) ||
-	    insn_classify(&insn) != INSN_MOV_TO_CR || insn.reg != 8)
-		return; /* the guest changed its code meanwhile: let it run what is there */
-	value = v->arch.gprs.r[insn.rm];
-	if (value & ~0xfUL) {
-		vcpu_inject_exception_error(v, TRAP_GP, 0);
-		return;
-	}
-	vlapic_set_tpr(v, (uint8_t)(value << 4));
-	vcpu_advance(v, insn.length);
-}
-
 void exit_triple_fault(struct vcpu *v)
 {
-	log_guest(v->domain, LOG_ERR, "triple fault on vCPU %u at %016lx\n", v->id, v->arch.rip);
-	if (v->domain->hardware)
+	struct domain *d = v->domain;
+
+	log_guest(d, LOG_ERR, "triple fault on vCPU %u at %016lx\n", v->id, v->arch.rip);
+	if (d->hardware)
 		vendor->dump(v);
-	domain_shutdown(v->domain, SHUTDOWN_crash);
+	domain_shutdown(d, (unsigned)d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON]);
 }

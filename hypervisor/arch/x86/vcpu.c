@@ -39,6 +39,7 @@ int arch_domain_init(struct domain *d, const struct domain_config *cfg)
 
 	d->arch.emulation_flags = cfg->emulation_flags;
 	d->arch.tsc_offset = d->hardware ? 0 : -rdtsc();
+	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot;
 	err = p2m_init(d);
 	if (!err)
 		err = hvm_io_init(d);
@@ -147,6 +148,8 @@ static void start_real_mode(struct vcpu *v)
 	set_seg(v, SEG_IDTR, 0, 0, 0xffff, 0);
 	set_seg(v, SEG_LDTR, 0, 0, 0xffff, 0x082);
 	set_seg(v, SEG_TR, 0, 0, 0xffff, 0x08b);
+	vendor->init(v);
+	vlapic_init_reset(v);
 	v->arch.inject.valid = false;
 	v->arch.nmi_pending = v->arch.nmi_blocked = false;
 	v->arch.sipi_pending = false;
@@ -182,7 +185,10 @@ static bool attributes_ok(const struct vcpu_hvm_x86_32 *r)
 /* Attributes of the ABI are those of SVM: descriptor bits 47:40 and 55:52. */
 static int set_context32(struct vcpu *v, const struct vcpu_hvm_x86_32 *r)
 {
-	if (!attributes_ok(r) || ((r->efer & X86_EFER_LME) && !(r->cr0 & X86_CR0_PG)))
+	uint64_t efer = r->efer & X86_EFER_LME ? r->efer | X86_EFER_LMA : r->efer;
+
+	if (!attributes_ok(r) || ((r->efer & X86_EFER_LME) && !(r->cr0 & X86_CR0_PG)) ||
+	    !guest_crs_ok(v, r->cr0 | X86_CR0_ET, r->cr4, efer))
 		return -EINVAL;
 	v->arch.gprs = (union guest_gprs){.rax = r->eax,
 					  .rcx = r->ecx,
@@ -197,7 +203,7 @@ static int set_context32(struct vcpu *v, const struct vcpu_hvm_x86_32 *r)
 	vendor->set_cr(v, 0, r->cr0 | X86_CR0_ET);
 	vendor->set_cr(v, 3, r->cr3);
 	vendor->set_cr(v, 4, r->cr4);
-	vendor->set_efer(v, r->efer);
+	vendor->set_efer(v, efer);
 	set_seg(v, SEG_CS, 0, r->cs_base, r->cs_limit, r->cs_ar);
 	set_seg(v, SEG_DS, 0, r->ds_base, r->ds_limit, r->ds_ar);
 	set_seg(v, SEG_SS, 0, r->ss_base, r->ss_limit, r->ss_ar);
@@ -208,7 +214,8 @@ static int set_context32(struct vcpu *v, const struct vcpu_hvm_x86_32 *r)
 
 static int set_context64(struct vcpu *v, const struct vcpu_hvm_x86_64 *r)
 {
-	if (!(r->cr0 & X86_CR0_PG) || !(r->cr4 & X86_CR4_PAE) || !(r->efer & X86_EFER_LME))
+	if (!(r->cr0 & X86_CR0_PG) || !(r->cr4 & X86_CR4_PAE) || !(r->efer & X86_EFER_LME) ||
+	    !guest_crs_ok(v, r->cr0 | X86_CR0_ET, r->cr4, r->efer | X86_EFER_LMA))
 		return -EINVAL;
 	v->arch.gprs = (union guest_gprs){.rax = r->rax,
 					  .rcx = r->rcx,
@@ -310,6 +317,9 @@ void arch_vcpu_switch(struct vcpu *prev, struct vcpu *next)
 	struct cpu *c = this_cpu();
 
 	if (!prev->is_idle) {
+		/* Emulated CPUs let a guest write XCR0 without an exit. */
+		if (cpu_has(CPU_XSAVE))
+			prev->arch.xcr0 = xgetbv(0);
 		fpu_save(prev);
 		vendor->save(prev);
 	}

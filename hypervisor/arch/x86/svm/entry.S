@@ -56,6 +56,15 @@ svm_enter:
 	movq %r15, 0x78(%rdi)
 	popq %rax
 	vmload %rax
+	/* Return addresses that the guest has trained must not steer our returns: new ones for all 32. */
+	movl $16, %eax
+1:	call 2f
+	int3
+2:	call 3f
+	int3
+3:	decl %eax
+	jnz 1b
+	addq $(32 * 8), %rsp
 	/* Nothing of the guest stays in registers for speculation to use. */
 	xorl %ecx, %ecx
 	xorl %edx, %edx

@@ -4,13 +4,10 @@
 #include <arch/cpufeature.h>
 #include <arch/exit.h>
 #include <arch/traps.h>
-#include <arch/vlapic.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/log.h>
 
 #include "svm.h"
-
-#define DR6_BS BIT(14)
 
 static uint64_t nrip(const struct vmcb *b)
 {
@@ -36,22 +33,33 @@ static void raise_ud(struct vcpu *v)
 	vcpu_inject_exception(v, TRAP_UD);
 }
 
-/* VMCALL is undefined on AMD's CPUs, and yet a guest may have been told another vendor: serve it. */
-static void exit_ud(struct vcpu *v)
+static void exit_wbinvd(struct vcpu *v)
 {
-	unsigned n = vcpu_insn_length(v, INSN_VMCALL, 0);
+	/* Caches are coherent with devices, and a flush would hit everybody. */
+	unsigned n = vcpu_insn_length(v, INSN_WBINVD, nrip(v->arch.svm->vmcb));
 
+	if (!n && !v->arch.inject.valid)
+		n = vcpu_insn_length(v, INSN_WBNOINVD, 0);
 	if (n)
-		exit_hypercall(v, n);
-	else if (!v->arch.inject.valid)
-		raise_ud(v);
+		vcpu_advance(v, n);
 }
 
 static void exit_debug(struct vcpu *v)
 {
-	if (svm_nmi_step_done(v))
-		return;
-	vcpu_inject_exception(v, TRAP_DB);
+	/* DR6 and DR7 are as the guest's handler is to see them (15.12.2). */
+	if (!svm_nmi_step_done(v))
+		vcpu_inject_exception(v, TRAP_DB);
+}
+
+/* Faults of an IRET that is stepped over: they are the guest's. */
+static void exit_step_fault(struct vcpu *v, uint8_t vector)
+{
+	const struct vmcb *b = v->arch.svm->vmcb;
+
+	if (vector == TRAP_PF)
+		vcpu_inject_page_fault(v, b->exit_info2, (uint32_t)b->exit_info1);
+	else
+		vcpu_inject_exception_error(v, vector, (uint32_t)b->exit_info1);
 }
 
 static void exit_ioio(struct vcpu *v)
@@ -60,7 +68,7 @@ static void exit_ioio(struct vcpu *v)
 	uint64_t info = b->exit_info1;
 
 	if (info & (IOIO_STRING | IOIO_REP)) {
-		exit_emulate(v);
+		exit_string_port(v, IOIO_PORT(info), IOIO_SIZE(info), info & IOIO_IN);
 		return;
 	}
 	/* EXITINFO2 holds the RIP of the next instruction (15.10.2). */
@@ -68,23 +76,41 @@ static void exit_ioio(struct vcpu *v)
 		  (unsigned)(b->exit_info2 - v->arch.rip) & 15);
 }
 
-static void exit_cr8(struct vcpu *v)
+static void exit_cr(struct vcpu *v)
 {
-	exit_emulate_cr8(v, nrip(v->arch.svm->vmcb));
+	/* The CPU checks by itself; what is lost with the intercept is a work-around. */
+	if (!exit_write_cr(v))
+		v->arch.svm->vmcb->intercept3 &= ~INTERCEPT_CR0_OTHER;
 }
 
 static void exit_npf(struct vcpu *v)
 {
 	const struct vmcb *b = v->arch.svm->vmcb;
+	const struct nested_fault f = {
+		.gpa = b->exit_info2,
+		.write = b->exit_info1 & NPF_WRITE,
+		.fetch = b->exit_info1 & NPF_FETCH,
+		.table_walk = b->exit_info1 & NPF_TABLE_WALK,
+		.delivery = b->exit_int_info & EVENT_VALID,
+	};
 
-	exit_nested_fault(v, b->exit_info2, b->exit_info1 & NPF_WRITE, b->exit_info1 & NPF_FETCH,
-			  b->exit_info1 & NPF_TABLE_WALK);
+	exit_nested_fault(v, &f);
 }
 
 static void exit_invalid(struct vcpu *v)
 {
+	const char *what = svm_state_problem(v->arch.svm->vmcb);
+	bool qemu = v->arch.svm->vmcb->exit_code == EXIT_INVALID_32;
+
+	/* Nothing is wrong with the state: this is how QEMU refuses a value for CR3 that a CPU answers with #GP. */
+	if (qemu && !what && !v->arch.inject.valid) {
+		(void)exit_write_cr(v);
+		if (v->arch.inject.valid)
+			return;
+	}
 	vendor->dump(v);
-	domain_crash(v->domain, "VMRUN refused the state of vCPU %u", v->id);
+	domain_crash(v->domain, "VMRUN refused the state of vCPU %u: %s", v->id,
+		     what ? what : "for no known reason");
 }
 
 void svm_handle_exit(struct vcpu *v)
@@ -96,9 +122,8 @@ void svm_handle_exit(struct vcpu *v)
 	case EXIT_NMI:
 	case EXIT_SMI:
 	case EXIT_VINTR:
-		break; /* taken by the host when GIF was set */
 	case EXIT_INIT:
-		break;
+		break; /* taken by the host when GIF was set */
 	case EXIT_CPUID:
 		with_length(v, INSN_CPUID, exit_cpuid);
 		break;
@@ -120,14 +145,16 @@ void svm_handle_exit(struct vcpu *v)
 	case EXIT_NPF:
 		exit_npf(v);
 		break;
+	case EXIT_WRITE_CR4:
 	case EXIT_WRITE_CR8:
-		exit_cr8(v);
+	case EXIT_CR0_OTHER:
+		exit_cr(v);
 		break;
 	case EXIT_XSETBV:
 		with_length(v, INSN_XSETBV, exit_xsetbv);
 		break;
-	case EXIT_WBINVD: /* caches are coherent with devices, and a flush would hit everybody */
-		with_length(v, INSN_WBINVD, skip);
+	case EXIT_WBINVD:
+		exit_wbinvd(v);
 		break;
 	case EXIT_INVD:
 		with_length(v, INSN_INVD, skip);
@@ -141,8 +168,12 @@ void svm_handle_exit(struct vcpu *v)
 	case EXIT_EXCEPTION + TRAP_DB:
 		exit_debug(v);
 		break;
-	case EXIT_EXCEPTION + TRAP_UD:
-		exit_ud(v);
+	case EXIT_EXCEPTION + TRAP_TS:
+	case EXIT_EXCEPTION + TRAP_NP:
+	case EXIT_EXCEPTION + TRAP_SS:
+	case EXIT_EXCEPTION + TRAP_GP:
+	case EXIT_EXCEPTION + TRAP_PF:
+		exit_step_fault(v, (uint8_t)(b->exit_code - EXIT_EXCEPTION));
 		break;
 	case EXIT_EXCEPTION + TRAP_AC:
 		vcpu_inject_exception_error(v, TRAP_AC, 0);
@@ -167,9 +198,15 @@ void svm_handle_exit(struct vcpu *v)
 	case EXIT_MONITOR:
 	case EXIT_MWAIT:
 	case EXIT_MWAIT_ARMED:
+	case EXIT_RDPRU:
+	case EXIT_INVLPGB:
+	case EXIT_INVLPGB_BAD:
+	case EXIT_MCOMMIT:
+	case EXIT_TLBSYNC:
 		raise_ud(v);
 		break;
 	case EXIT_INVALID:
+	case EXIT_INVALID_32:
 		exit_invalid(v);
 		break;
 	default:

@@ -4,6 +4,7 @@
 #include <arch/cpufeature.h>
 #include <arch/hvm_io.h>
 #include <arch/paging.h>
+#include <arch/traps.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/hypercall.h>
@@ -19,13 +20,40 @@
 #define MSR_EFER	0xc0000080
 #define MSR_SPEC_CTRL	0x48
 #define MSRPM_SIZE	(2 * PAGE_SIZE)
-#define IOPM_PAGES	3
+
+#define DR6_INITIAL 0xffff0ff0UL
+#define DR7_INITIAL 0x400UL
+
+/* CPUID 8000_0008 EBX, 8000_000A EDX. */
+#define CPUID_INVLPGB BIT32(3)
+#define CPUID_RDPRU   BIT32(4)
+#define CPUID_MCOMMIT BIT32(8)
+#define CPUID_TLBICTL BIT32(24)
+
+/* Instructions that not every CPU has; their intercepts are reserved bits where they do not exist. */
+static uint32_t extra_intercept4, extra_intercept5;
+
+static void find_extra_intercepts(void)
+{
+	uint32_t r[4], svm[4];
+
+	if (cpu_info.max_ext_leaf < 0x8000000a)
+		return;
+	cpuid_count(0x80000008, 0, r);
+	cpuid_count(0x8000000a, 0, svm);
+	extra_intercept4 = r[1] & CPUID_RDPRU ? INTERCEPT_RDPRU : 0;
+	extra_intercept5 = r[1] & CPUID_MCOMMIT ? INTERCEPT_MCOMMIT : 0;
+	if ((r[1] & CPUID_INVLPGB) && (svm[3] & CPUID_TLBICTL))
+		extra_intercept5 |= INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL |
+				    INTERCEPT_TLBSYNC;
+}
 
 static int svm_cpu_up(void)
 {
 	struct cpu *c = this_cpu();
 
-	if (!cpu_has(CPU_SVM) || !cpu_has(CPU_NPT))
+	/* Of the ASIDs, number 0 is the host's. */
+	if (!cpu_has(CPU_SVM) || !cpu_has(CPU_NPT) || cpu_info.asids < 2)
 		return -ENODEV;
 	if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
 		return -EACCES;
@@ -38,6 +66,8 @@ static int svm_cpu_up(void)
 	/* What VMLOAD brings back after each exit; nothing of it changes later. */
 	__asm__ volatile("vmsave %0" ::"a"(paddr_raw(heap_paddr(c->arch.svm_host_vmcb)))
 			 : "memory");
+	if (c->id == 0)
+		find_extra_intercepts();
 	c->arch.asid_max = cpu_info.asids - 1;
 	c->arch.asid_generation = 1;
 	c->arch.asid_next = 1;
@@ -114,13 +144,19 @@ static int svm_vcpu_init(struct vcpu *v)
 	b->intercept3 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
 			INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
 			INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_TASK_SWITCH |
-			INTERCEPT_SHUTDOWN;
+			INTERCEPT_SHUTDOWN | INTERCEPT_CR0_OTHER;
 	b->intercept4 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
 			INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD |
 			INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED |
-			INTERCEPT_XSETBV;
-	/* #DB and #AC can recur without end in their own delivery (CVE-2015-5307); #MC is the host's; #UD for VMCALL. */
-	b->exceptions = BIT32(1) | BIT32(17) | BIT32(18) | BIT32(6);
+			INTERCEPT_XSETBV | extra_intercept4;
+	b->intercept5 = extra_intercept5;
+	/*
+	 * CR4: features that the policy hides stay off. CR0: emulators let through what VMRUN then refuses. Writes of CR0 and
+	 * CR4 are rare; those of TS, MP and CR3 are not, and need no check.
+	 */
+	b->cr_write = INTERCEPT_WRITE_CR4;
+	/* #DB and #AC can recur without end in their own delivery (CVE-2015-5307, CVE-2015-8104); #MC is the host's. */
+	b->exceptions = BIT32(TRAP_DB) | BIT32(TRAP_AC) | BIT32(TRAP_MC);
 	b->iopm_pa = paddr_raw(heap_paddr(v->domain->arch.io_bitmap));
 	b->msrpm_pa = paddr_raw(heap_paddr(v->domain->arch.msr_bitmap));
 	b->tsc_offset = v->domain->arch.tsc_offset;
@@ -129,8 +165,8 @@ static int svm_vcpu_init(struct vcpu *v)
 	b->n_cr3 = paddr_raw(heap_paddr(v->domain->arch.p2m.root));
 	b->efer = X86_EFER_SVME;
 	b->cr0 = X86_CR0_ET;
-	b->dr6 = 0xffff0ff0;
-	b->dr7 = 0x400;
+	b->dr6 = DR6_INITIAL;
+	b->dr7 = DR7_INITIAL;
 	b->rflags = X86_EFLAGS_FIXED;
 	b->g_pat = 0x0007040600070406;
 	reset_segments(b);
@@ -163,45 +199,73 @@ static void svm_save(struct vcpu *v)
 			 : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
 }
 
+/* Registers that neutral code does not know; the vCPU is loaded on this CPU (SDM vol. 3A table 9-1, INIT). */
+static void svm_init(struct vcpu *v)
+{
+	struct svm_vcpu *s = v->arch.svm;
+
+	memset(s->dr, 0, sizeof(s->dr));
+	svm_load(v);
+	s->vmcb->dr6 = DR6_INITIAL;
+	s->vmcb->dr7 = DR7_INITIAL;
+	s->vmcb->cr2 = 0;
+	s->vmcb->dbgctl = 0;
+	s->vmcb->interrupt_shadow = 0;
+	svm_nmi_reset(v);
+	s->flush = true;
+}
+
 static void svm_tlb_flush(struct domain *d)
 {
+	uint64_t generation = __atomic_add_fetch(&d->arch.p2m.generation, 1, __ATOMIC_SEQ_CST);
 	struct vcpu *v;
 	unsigned i;
 
-	/* Each vCPU takes a new ASID at its next entry; those that run now are made to exit first. */
-	__atomic_fetch_add(&d->arch.p2m.generation, 1, __ATOMIC_SEQ_CST);
+	/*
+	 * Each vCPU takes a new ASID at its next entry. One that is not in guest mode at this look will see the new generation
+	 * there, as it says that it enters (in_guest) before it looks at the generation; who is, is made to exit.
+	 */
 	DOMAIN_FOR_EACH_VCPU (d, v, i) {
 		if (v == current_vcpu() || !READ_ONCE(v->is_running))
 			continue;
-		arch_cpu_kick(v->cpu);
+		arch_cpu_kick(READ_ONCE(v->cpu));
 		/* Until it has left guest mode (or has entered again, with the new ASID) it may use old entries. */
 		while (READ_ONCE(v->is_running) && READ_ONCE(v->arch.in_guest) &&
-		       READ_ONCE(v->arch.svm->tlb_generation) < READ_ONCE(d->arch.p2m.generation))
+		       READ_ONCE(v->arch.svm->tlb_generation) < generation)
 			arch_cpu_relax();
 	}
 }
 
-/* Gives the vCPU an ASID of its own on this CPU: a fresh one is empty in the TLB (15.16). */
+/*
+ * Gives the vCPU an ASID of its own on this CPU, or empties the one that it has: a fresh one is empty in the TLB (15.16).
+ * Translations of both kinds go at once, as the TLB holds their combination.
+ */
 static void assign_asid(struct vcpu *v)
 {
 	struct svm_vcpu *s = v->arch.svm;
 	struct cpu *c = this_cpu();
 	uint64_t generation = __atomic_load_n(&v->domain->arch.p2m.generation, __ATOMIC_SEQ_CST);
+	bool mine = s->last_cpu == c->id && s->asid_generation == c->arch.asid_generation;
 
 	s->vmcb->tlb_control = TLB_KEEP;
-	if (s->last_cpu == c->id && s->asid_generation == c->arch.asid_generation &&
-	    s->tlb_generation == generation)
+	if (mine && s->tlb_generation == generation && !s->flush)
 		return;
-	if (c->arch.asid_next > c->arch.asid_max) {
-		/* All are used up: start over with an empty TLB. */
-		c->arch.asid_generation++;
-		c->arch.asid_next = 1;
-		s->vmcb->tlb_control = TLB_FLUSH_ALL;
+	if (mine && cpu_has(CPU_FLUSH_BY_ASID)) {
+		s->vmcb->tlb_control = TLB_FLUSH_GUEST;
+	} else {
+		if (c->arch.asid_next > c->arch.asid_max) {
+			/* All are used up: start over with an empty TLB. */
+			c->arch.asid_generation++;
+			c->arch.asid_next = 1;
+			s->vmcb->tlb_control = TLB_FLUSH_ALL;
+		}
+		s->vmcb->asid = c->arch.asid_next++;
+		s->asid_generation = c->arch.asid_generation;
+		s->last_cpu = c->id;
 	}
-	s->vmcb->asid = c->arch.asid_next++;
-	s->asid_generation = c->arch.asid_generation;
-	s->last_cpu = c->id;
+	s->flush = false;
 	WRITE_ONCE(s->tlb_generation, generation);
+	ASSERT(s->vmcb->asid && s->vmcb->asid <= c->arch.asid_max);
 }
 
 static void svm_run(struct vcpu *v)
@@ -306,7 +370,9 @@ static void svm_set_cr(struct vcpu *v, unsigned cr, uint64_t value)
 		b->cr3 = value;
 	else
 		b->cr4 = value;
-	v->arch.svm->last_cpu = ~0U; /* a new ASID: translations depend on these */
+	/* Translations depend on these. */
+	if (cr != 2)
+		v->arch.svm->flush = true;
 }
 
 static uint64_t svm_get_efer(struct vcpu *v)
@@ -317,7 +383,7 @@ static uint64_t svm_get_efer(struct vcpu *v)
 static void svm_set_efer(struct vcpu *v, uint64_t value)
 {
 	v->arch.svm->vmcb->efer = value | X86_EFER_SVME;
-	v->arch.svm->last_cpu = ~0U;
+	v->arch.svm->flush = true;
 }
 
 static unsigned svm_get_cpl(struct vcpu *v)
@@ -325,19 +391,14 @@ static unsigned svm_get_cpl(struct vcpu *v)
 	return v->arch.svm->vmcb->cpl;
 }
 
-static uint64_t svm_get_dr7(struct vcpu *v)
+static void svm_set_dr6_bits(struct vcpu *v, uint64_t bits)
 {
-	return v->arch.svm->vmcb->dr7;
-}
-
-static bool svm_in_shadow(struct vcpu *v)
-{
-	return v->arch.svm->vmcb->interrupt_shadow & 1;
+	v->arch.svm->vmcb->dr6 |= bits;
 }
 
 static void svm_clear_shadow(struct vcpu *v)
 {
-	v->arch.svm->vmcb->interrupt_shadow &= ~1UL;
+	v->arch.svm->vmcb->interrupt_shadow &= ~SHADOW_ACTIVE;
 }
 
 static uint64_t *msr_field(struct vmcb *b, uint32_t msr)
@@ -440,8 +501,8 @@ const struct vendor_ops svm_ops = {
 	.get_segment = svm_get_segment,
 	.set_segment = svm_set_segment,
 	.get_cpl = svm_get_cpl,
-	.get_dr7 = svm_get_dr7,
-	.in_shadow = svm_in_shadow,
+	.set_dr6_bits = svm_set_dr6_bits,
+	.init = svm_init,
 	.clear_shadow = svm_clear_shadow,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,

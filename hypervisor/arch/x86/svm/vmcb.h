@@ -9,41 +9,50 @@
 #include <bulkhead/compiler.h>
 
 /* Word 3 of the intercepts (offset 0x0c). */
-#define INTERCEPT_INTR	      BIT32(0)
-#define INTERCEPT_NMI	      BIT32(1)
-#define INTERCEPT_SMI	      BIT32(2)
-#define INTERCEPT_INIT	      BIT32(3)
-#define INTERCEPT_VINTR	      BIT32(4)
-#define INTERCEPT_RDTSC	      BIT32(14)
-#define INTERCEPT_RDPMC	      BIT32(15)
-#define INTERCEPT_CPUID	      BIT32(18)
-#define INTERCEPT_IRET	      BIT32(20)
-#define INTERCEPT_INVD	      BIT32(22)
-#define INTERCEPT_PAUSE	      BIT32(23)
-#define INTERCEPT_HLT	      BIT32(24)
-#define INTERCEPT_INVLPGA     BIT32(26)
-#define INTERCEPT_IOIO	      BIT32(27)
-#define INTERCEPT_MSR	      BIT32(28)
-#define INTERCEPT_TASK_SWITCH BIT32(29)
-#define INTERCEPT_FERR_FREEZE BIT32(30)
-#define INTERCEPT_SHUTDOWN    BIT32(31)
+#define INTERCEPT_INTR		  BIT32(0)
+#define INTERCEPT_NMI		  BIT32(1)
+#define INTERCEPT_SMI		  BIT32(2)
+#define INTERCEPT_INIT		  BIT32(3)
+#define INTERCEPT_VINTR		  BIT32(4)
+#define INTERCEPT_CR0_OTHER	  BIT32(5) /* writes that change more than TS and MP */
+#define INTERCEPT_RDTSC		  BIT32(14)
+#define INTERCEPT_RDPMC		  BIT32(15)
+#define INTERCEPT_CPUID		  BIT32(18)
+#define INTERCEPT_IRET		  BIT32(20)
+#define INTERCEPT_INVD		  BIT32(22)
+#define INTERCEPT_PAUSE		  BIT32(23)
+#define INTERCEPT_HLT		  BIT32(24)
+#define INTERCEPT_INVLPGA	  BIT32(26)
+#define INTERCEPT_IOIO		  BIT32(27)
+#define INTERCEPT_MSR		  BIT32(28)
+#define INTERCEPT_TASK_SWITCH	  BIT32(29)
+#define INTERCEPT_FERR_FREEZE	  BIT32(30)
+#define INTERCEPT_SHUTDOWN	  BIT32(31)
 /* Word 4 (offset 0x10). */
-#define INTERCEPT_VMRUN	      BIT32(0)
-#define INTERCEPT_VMMCALL     BIT32(1)
-#define INTERCEPT_VMLOAD      BIT32(2)
-#define INTERCEPT_VMSAVE      BIT32(3)
-#define INTERCEPT_STGI	      BIT32(4)
-#define INTERCEPT_CLGI	      BIT32(5)
-#define INTERCEPT_SKINIT      BIT32(6)
-#define INTERCEPT_RDTSCP      BIT32(7)
-#define INTERCEPT_ICEBP	      BIT32(8)
-#define INTERCEPT_WBINVD      BIT32(9)
-#define INTERCEPT_MONITOR     BIT32(10)
-#define INTERCEPT_MWAIT	      BIT32(11)
-#define INTERCEPT_MWAIT_ARMED BIT32(12)
-#define INTERCEPT_XSETBV      BIT32(13)
+#define INTERCEPT_VMRUN		  BIT32(0)
+#define INTERCEPT_VMMCALL	  BIT32(1)
+#define INTERCEPT_VMLOAD	  BIT32(2)
+#define INTERCEPT_VMSAVE	  BIT32(3)
+#define INTERCEPT_STGI		  BIT32(4)
+#define INTERCEPT_CLGI		  BIT32(5)
+#define INTERCEPT_SKINIT	  BIT32(6)
+#define INTERCEPT_RDTSCP	  BIT32(7)
+#define INTERCEPT_ICEBP		  BIT32(8)
+#define INTERCEPT_WBINVD	  BIT32(9)
+#define INTERCEPT_MONITOR	  BIT32(10)
+#define INTERCEPT_MWAIT		  BIT32(11)
+#define INTERCEPT_MWAIT_ARMED	  BIT32(12)
+#define INTERCEPT_XSETBV	  BIT32(13)
+#define INTERCEPT_RDPRU		  BIT32(14)
+/* Word 5 (offset 0x14). */
+#define INTERCEPT_INVLPGB	  BIT32(0)
+#define INTERCEPT_INVLPGB_ILLEGAL BIT32(1)
+#define INTERCEPT_MCOMMIT	  BIT32(3)
+#define INTERCEPT_TLBSYNC	  BIT32(4)
 
-#define INTERCEPT_WRITE_CR8 BIT32(8) /* of cr_write */
+/* Of cr_write. */
+#define INTERCEPT_WRITE_CR4 BIT32(4)
+#define INTERCEPT_WRITE_CR8 BIT32(8)
 
 /* int_ctl (offset 0x60). */
 #define VINTR_TPR_MASK	   0xffUL
@@ -54,6 +63,9 @@
 #define VINTR_VECTOR_SHIFT 32
 #define VINTR_EVENT_MASK \
  (VINTR_IRQ | 0xfUL << VINTR_PRIO_SHIFT | VINTR_IGN_TPR | 0xffUL << VINTR_VECTOR_SHIFT)
+
+#define SHADOW_ACTIVE \
+ BIT(0) /* of interrupt_shadow (offset 0x68); bit 1 is RFLAGS.IF of encrypted guests */
 
 /* EVENTINJ and EXITINTINFO (15.20, 15.7.2). */
 #define EVENT_TYPE_SHIFT  8
@@ -138,6 +150,7 @@ _Static_assert(offsetof(struct vmcb, cr2) == 0x640, "APM B-2");
 _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B-2");
 
 /* Exit codes. */
+#define EXIT_WRITE_CR4	 0x014
 #define EXIT_WRITE_CR8	 0x018
 #define EXIT_EXCEPTION	 0x040 /* + vector */
 #define EXIT_INTR	 0x060
@@ -145,6 +158,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B-2");
 #define EXIT_SMI	 0x062
 #define EXIT_INIT	 0x063
 #define EXIT_VINTR	 0x064
+#define EXIT_CR0_OTHER	 0x065
 #define EXIT_RDTSC	 0x06e
 #define EXIT_RDPMC	 0x06f
 #define EXIT_CPUID	 0x072
@@ -168,8 +182,14 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B-2");
 #define EXIT_MWAIT	 0x08b
 #define EXIT_MWAIT_ARMED 0x08c
 #define EXIT_XSETBV	 0x08d
+#define EXIT_RDPRU	 0x08e
+#define EXIT_INVLPGB	 0x0a0
+#define EXIT_INVLPGB_BAD 0x0a1
+#define EXIT_MCOMMIT	 0x0a3
+#define EXIT_TLBSYNC	 0x0a4
 #define EXIT_NPF	 0x400
 #define EXIT_INVALID	 (~0ULL)
+#define EXIT_INVALID_32	 0xffffffffULL /* the same as QEMU writes it */
 
 /* IOIO exit information (15.10.2). */
 #define IOIO_IN		BIT(0)

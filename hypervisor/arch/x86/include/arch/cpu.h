@@ -32,14 +32,13 @@ struct arch_cpu {
 	uint64_t gdt[GDT_ENTRIES];
 	void *stack_top;
 	struct irq *vector_irq[256];
-	struct irq *irq_running; /* whose handler is being run */
+	struct irq *irq_running;	     /* whose handler is being run */
 	void *svm_host_save, *svm_host_vmcb; /* heap pages */
-	uint16_t last_domain; /* whose code ran last on this CPU */
+	uint16_t last_domain;		     /* whose code ran last on this CPU */
 	uint64_t asid_generation;
 	uint32_t asid_next, asid_max;
 	uint32_t call_pending; /* function call IPI */
 	uint64_t timer_deadline;
-
 };
 
 #define X86_CR0_PE	   BIT(0)
@@ -180,6 +179,13 @@ ARCH_CR(4)
 static inline void xsetbv(uint32_t idx, uint64_t v)
 {
 	__asm__ volatile("xsetbv" ::"c"(idx), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
+}
+static inline uint64_t xgetbv(uint32_t idx)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(idx));
+	return lo | (uint64_t)hi << 32;
 }
 static inline void invlpg(const void *p)
 {

@@ -18,6 +18,13 @@ struct cpu_policy {
 	uint32_t xsave[CPU_POLICY_XSAVE][4];	   /* leaf 0xd */
 	uint32_t extended[CPU_POLICY_EXTENDED][4]; /* 0x80000000 … */
 	uint64_t xcr0_mask;
+	bool amd; /* the machine is AMD's or Hygon's: it has their MSRs */
 };
+
+/* Bits that CR4, EFER and SPEC_CTRL may have with these features (pure). */
+uint64_t policy_cr4_mask(const struct cpu_policy *p);
+uint64_t policy_efer_mask(const struct cpu_policy *p);
+uint64_t policy_spec_ctrl_mask(const struct cpu_policy *p); /* 0: there is no such MSR */
+bool policy_has_ibpb(const struct cpu_policy *p);
 
 #endif

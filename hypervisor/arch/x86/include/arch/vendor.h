@@ -50,8 +50,10 @@ struct vendor_ops {
 	void (*get_segment)(struct vcpu *v, enum guest_seg seg, struct segment *ret_seg);
 	void (*set_segment)(struct vcpu *v, enum guest_seg seg, const struct segment *s);
 	unsigned (*get_cpl)(struct vcpu *v);
-	uint64_t (*get_dr7)(struct vcpu *v);
-	bool (*in_shadow)(struct vcpu *v); /* after STI or MOV SS */
+	void (*set_dr6_bits)(struct vcpu *v,
+			     uint64_t bits); /* before a #DB that is not the CPU's own */
+	void (*init)(
+		struct vcpu *v); /* INIT: what neutral code does not reset; the vCPU is loaded */
 	void (*clear_shadow)(struct vcpu *v);
 	int (*msr_read)(struct vcpu *v, uint32_t msr,
 			uint64_t *ret_value); /* MSRs kept in vendor state; -ENOENT: not mine */
