@@ -655,6 +655,7 @@ static void ioapic_remapping(void **state)
 
 	(void)state;
 	start();
+	assert_true(iommu_ioapic_needs_eoi());
 	assert_int_equal(iommu_ioapic_map(0, 9, &a, true, true, &ra), 0);
 	assert_int_equal(ra & ~0x700UL, 0x51 | 1 << 15 | 1 << 13);
 	assert_true(pin_message(ra, &got));

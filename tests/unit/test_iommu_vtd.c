@@ -710,6 +710,7 @@ static void ioapic_remapping(void **state)
 
 	(void)state;
 	start();
+	assert_false(iommu_ioapic_needs_eoi());
 	assert_int_equal(iommu_ioapic_map(0, 9, &a, true, true, &rte), 0);
 	assert_int_equal(rte & 0xffff, 0x51 | 1 << 15 | 1 << 13);
 	assert_true(fake_vtd_message(0xff00, rte_message(rte), 0, &got));

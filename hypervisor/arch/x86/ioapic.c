@@ -13,6 +13,7 @@
 
 #define IOREGSEL	0x00
 #define IOWIN		0x10
+#define IOEOI		0x40 /* of version 0x20 and later */
 #define REG_VERSION	1
 #define REG_REDIRECTION 0x10
 
@@ -67,12 +68,28 @@ static void set_mask(struct pin *p, bool masked)
 		  (uint32_t)(p->rte & ~RTE_MASKED) | (masked ? (uint32_t)RTE_MASKED : 0));
 }
 
+/*
+ * What the EOI broadcast of a local APIC does, where it cannot: clears the entry's record of a delivered level interrupt.
+ * The pin is masked. Old chips do it when the entry becomes edge-triggered.
+ */
+static void end_of_interrupt(const struct pin *p)
+{
+	unsigned low = REG_REDIRECTION + 2 * p->number;
+
+	if ((read_reg(p->ioapic, REG_VERSION) & 0xff) >= 0x20) {
+		mmio_write32(regs[p->ioapic] + IOEOI, p->rte & 0xff);
+		return;
+	}
+	write_reg(p->ioapic, low, (uint32_t)((p->rte & ~RTE_LEVEL) | RTE_MASKED));
+	write_reg(p->ioapic, low, (uint32_t)(p->rte | RTE_MASKED));
+}
+
 int ioapic_init(const struct acpi_madt *madt)
 {
 	for (unsigned i = 0; i < madt->nr_ioapics; i++) {
 		struct ioapic_info *info = &ioapics[ioapic_count];
 
-		regs[ioapic_count] = mmio_map(madt->ioapics[i].paddr, 0x20);
+		regs[ioapic_count] = mmio_map(madt->ioapics[i].paddr, IOEOI + 4);
 		if (!regs[ioapic_count])
 			return -ENOMEM;
 		info->id = madt->ioapics[i].id;
@@ -117,6 +134,8 @@ static void pin_ack(struct irq *irq)
 
 	spin_lock(&ioapic_lock);
 	set_mask(p, true);
+	if (iommu_ioapic_needs_eoi())
+		end_of_interrupt(p);
 	spin_unlock(&ioapic_lock);
 }
 

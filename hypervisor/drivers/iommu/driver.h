@@ -50,6 +50,7 @@ struct iommu_caps {
 
 struct iommu_ops {
 	const char *name;
+	bool ioapic_needs_eoi; /* see iommu_ioapic_needs_eoi() */
 	/* -ENODEV: there is no such unit. After 0 all units translate and block everything. */
 	int (*init)(const struct acpi *acpi, bool want_intremap, struct iommu_caps *ret_caps);
 	/* Index of the unit that sees the device's requests, or -ENODEV. */

@@ -575,6 +575,11 @@ int iommu_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool lev
 	return 0;
 }
 
+bool iommu_ioapic_needs_eoi(void)
+{
+	return iommu_intremap() && ops->ioapic_needs_eoi;
+}
+
 void iommu_irq_free(struct pci_dev *dev, struct irq *irq)
 {
 	if (iommu_intremap() && irq->remap)

@@ -71,12 +71,14 @@ int iommu_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg)
  */
 int iommu_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
 			struct msi_msg *ret_msg);
-/*
- * The same for I/O APIC pins: gives the redirection entry to write (not masked: the caller adds that). With AMD-Vi bits 7:0 of the entry need not be irq's vector: after a
- * level-triggered interrupt the entry's EOI is to be written to the I/O APIC's EOI register with these bits.
- */
+/* The same for I/O APIC pins: gives the redirection entry to write (not masked: the caller adds that). */
 int iommu_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level, bool active_low,
 		     uint64_t *ret_rte);
+/*
+ * True if the EOI of a local APIC does not find the redirection entry: then whoever handles a level-triggered interrupt writes
+ * bits 7:0 of the entry to the EOI register of the I/O APIC.
+ */
+bool iommu_ioapic_needs_eoi(void);
 void iommu_irq_free(struct pci_dev *dev,
 		    struct irq *irq); /* dev NULL: I/O APIC; accepts an unmapped irq */
 

@@ -110,6 +110,8 @@ static int amdvi_unit_of(struct pci_dev *dev)
 
 const struct iommu_ops amdvi_ops = {
 	.name = "AMD-Vi",
+	/* The entry has an index in place of the vector, and QEMU 7.2 makes remapped level interrupts edge-triggered. */
+	.ioapic_needs_eoi = true,
 	.init = amdvi_init,
 	.unit_of = amdvi_unit_of,
 	.attach = amdvi_attach,
