@@ -40,9 +40,7 @@ int arch_domain_init(struct domain *d, const struct domain_config *cfg)
 	d->arch.emulation_flags = cfg->emulation_flags;
 	d->arch.tsc_offset = d->hardware ? 0 : -rdtsc();
 	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot;
-	err = p2m_init(d);
-	if (!err)
-		err = hvm_io_init(d);
+	err = hvm_io_init(d);
 	if (!err)
 		err = vendor->domain_init(d);
 	if (!err)

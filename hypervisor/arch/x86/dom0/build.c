@@ -449,9 +449,8 @@ void __init dom0_build(const struct acpi_madt *madt)
 	d->privileged = true;
 	if (p2m_pool_set(d, 256UL * cfg.max_vcpus + 4096 + (bytes >> 20)))
 		panic("dom0: no pool for its page tables");
-	err = iommu_domain_init(d);
-	if (err)
-		panic("dom0: no IOMMU tables: error %d", err);
+	if (!d->iommu)
+		panic("dom0: no IOMMU tables");
 	build_memory(d);
 	kernel_end = load_kernel(d, &entry);
 	rsdp = build_acpi(d, madt, &acpi_gpa);
