@@ -60,19 +60,23 @@ static int take_device(struct pci_dev *dev)
 	return err;
 }
 
-static int add_device(sbdf_t s, bool virtual_function)
+/* physfn: of a virtual function, else NULL. */
+static int add_device(sbdf_t s, struct pci_dev *physfn)
 {
 	struct pci_dev *dev = pci_find(s);
 	int err;
 
 	if (!dev) {
 		/* The identity of a virtual function is that of its physical one: its own reads as nothing. */
-		if (!virtual_function && pci_conf_read(s, PCI_VENDOR, 2) == VENDOR_NONE)
+		if (!physfn && pci_conf_read(s, PCI_VENDOR, 2) == VENDOR_NONE)
 			return -ENODEV;
 		err = pci_dev_add(s, &dev);
 		if (err && err != -EEXIST)
 			return err;
 	}
+	/* The IOMMU unit of a virtual function is that of its physical one. */
+	if (physfn)
+		dev->physfn = physfn;
 	return take_device(dev);
 }
 
@@ -83,6 +87,7 @@ static int64_t device_add(uint64_t gva)
 		uint8_t bytes[ADD_SIZE];
 	} untrusted;
 	const struct physdev_pci_device_add *op = &untrusted.op;
+	struct pci_dev *physfn = NULL;
 	bool vf;
 	sbdf_t s;
 	int err;
@@ -92,13 +97,15 @@ static int64_t device_add(uint64_t gva)
 	vf = op->flags & XEN_PCI_DEV_VIRTFN;
 	s = sbdf_make(op->seg, op->bus, op->devfn >> 3, op->devfn & 7);
 	if (vf) {
-		err = add_device(sbdf_make(op->seg, op->physfn.bus, op->physfn.devfn >> 3,
-					   op->physfn.devfn & 7),
-				 false);
+		sbdf_t pf = sbdf_make(op->seg, op->physfn.bus, op->physfn.devfn >> 3,
+				      op->physfn.devfn & 7);
+
+		err = add_device(pf, NULL);
 		if (err)
 			return err;
+		physfn = pci_find(pf);
 	}
-	err = add_device(s, vf);
+	err = add_device(s, physfn);
 	if (!err)
 		log_info("PCI add %s " SBDF_FMT "\n", vf ? "virtual function" : "device",
 			 SBDF_ARG(s));
