@@ -10,4 +10,6 @@ system:
 	+$(Q)$(RUN_TESTS) system
 guests:
 	+$(Q)$(RUN_TESTS) guests
-.PHONY: check system guests
+soak:
+	+$(Q)$(RUN_TESTS) --soak-boots $(SOAK_BOOTS) soak
+.PHONY: check system guests soak

@@ -5,9 +5,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from .report import OUT, make, tail
-
-GENERATED_OK = ("LICENSE",)
+from .report import OUT, make
 
 
 def output_of(command):
@@ -71,7 +69,9 @@ def check_cppcheck(files):
 def check_make(target):
     def check(_files):
         good, out = make(target, keep_going=True)
-        return "" if good else tail(out, 60)
+        # What make says it does is no finding.
+        findings = "\n".join(line for line in out.splitlines() if not re.match(r"  [A-Z]+ +\S", line))
+        return "" if good else findings or "make failed"
     return check
 
 
@@ -106,8 +106,11 @@ def check_leftovers(files):
 
 
 def check_length(files):
-    long = [(f, len(text_of(f).splitlines())) for f in c_files(files) + [f for f in files if f.endswith(".S")]]
-    return "\n".join(f"{f}: {n} lines, more than 1100" for f, n in long if n > 1100)
+    def limit(path):
+        return 1500 if path.startswith("tests/") else 1100
+
+    sizes = [(f, len(text_of(f).splitlines())) for f in c_files(files) + [f for f in files if f.endswith(".S")]]
+    return "\n".join(f"{f}: {n} lines, more than {limit(f)}" for f, n in sizes if n > limit(f))
 
 
 CHECKS = [

@@ -83,9 +83,23 @@ def check_cpu(stage, name, vm, cpu, bounds):
         stage.ok(name, f"{len(mappings)} mappings, {size} KiB, {len(code)} executable, {len(hits)} of the guest")
 
 
+def pattern_is_there(vm):
+    """The positive control: somewhere below 2 GiB of machine memory are many pages of the pattern, or else the walk
+    would prove nothing."""
+    step, hits = 128 << 20, 0
+    for start in range(0, 2 << 30, step):
+        data = vm.physical(start, step)
+        hits += sum(data.startswith(PATTERN, at) for at in range(0, step, PAGE))
+        if hits > 1000:
+            return True
+    return False
+
+
 def check(stage, name, vm):
     """Every CPU in turn: the root tables differ."""
     bounds = image_bounds()
+    if not pattern_is_there(vm):
+        stage.fail(name, "the guest's pattern is nowhere in memory")
     for cpu in range(vm.smp):
         check_cpu(stage, f"{name}-cpu{cpu}", vm, cpu, bounds)
 

@@ -73,6 +73,14 @@ def debian(stage, name):
     Dom0Boot(stage, name, "bios-vtd", words=debian_words(), limit=400).run_debian()
 
 
+def soak(stage, options):
+    """Boots of the full root in a row on two CPUs; every one has to reach its end."""
+    if not build_hypervisor(stage, HYPERVISOR):
+        return
+    for number in range(1, options.soak_boots + 1):
+        Dom0Boot(stage, f"soak-{number}", "bios-vtd", smp=2, words=["units", "root"], limit=600).run_debian()
+
+
 def run(stage, _options):
     if not build_hypervisor(stage, HYPERVISOR):
         return
