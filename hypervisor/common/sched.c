@@ -219,19 +219,17 @@ void domain_unpause(struct domain *d)
 
 /* ---- The current vCPU blocks ---- */
 
-static bool has_work(struct vcpu *v)
-{
-	return event_vcpu_pending(v) || arch_vcpu_has_work(v);
-}
-
 void sched_block(void)
 {
 	struct vcpu *v = current_vcpu();
 
 	vcpu_set_flag(v, VPF_BLOCKED);
-	/* Who sends an event stores it, then kicks; here the flag comes first, then the look at events. */
+	/*
+	 * Who interrupts v stores what for, then kicks; here the flag comes first, then the look. An event that v cannot
+	 * take now (interrupts off, no upcall set up) is no reason to stay awake.
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (has_work(v))
+	if (arch_vcpu_has_work(v))
 		vcpu_clear_flag(v, VPF_BLOCKED);
 }
 
@@ -278,7 +276,7 @@ int sched_poll(unsigned nr_ports, const uint32_t *ports, uint64_t timeout)
 	timer_stop(&v->poll_timer);
 	set_polling(v, true, nr_ports == 1 ? ports[0] : 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (has_work(v))
+	if (arch_vcpu_has_work(v))
 		goto out;
 	for (unsigned i = 0; i < nr_ports; i++) {
 		ret = event_port_pending(v->domain, ports[i]);

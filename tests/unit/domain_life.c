@@ -121,11 +121,6 @@ void event_vcpu_info_moved(struct vcpu *v)
 	seen.moved++;
 }
 
-bool event_vcpu_pending(const struct vcpu *v)
-{
-	return v->info->evtchn_upcall_pending;
-}
-
 int event_port_pending(struct domain *d, uint32_t port)
 {
 	(void)d;

@@ -317,11 +317,6 @@ void sim_pin(struct sim_vcpu *s, unsigned first, unsigned last)
 
 /* ---- What sched.c needs from the modules around it ---- */
 
-bool event_vcpu_pending(const struct vcpu *v)
-{
-	return v->info->evtchn_upcall_pending;
-}
-
 void vcpu_timers_enter(struct vcpu *v, unsigned cpu)
 {
 	(void)v;

@@ -243,11 +243,18 @@ static void block_and_kick(void **state)
 	sched_block();
 	sim_settle();
 	assert_true(v->is_running);
+	assert_int_equal(sched_poll(0, NULL, 0), 0);
+	sim_settle();
+	assert_true(v->is_running);
+	assert_false(v->polling);
 	work_pending = false;
+	/* An event that it could not take now does not keep it awake. */
 	v->info->evtchn_upcall_pending = 1;
 	sched_block();
 	sim_settle();
-	assert_true(v->is_running);
+	assert_false(v->is_running);
+	vcpu_kick(v);
+	sim_settle();
 	v->info->evtchn_upcall_pending = 0;
 	/* Woken before its CPU got to switch. */
 	sched_block();

@@ -113,12 +113,6 @@ void arch_vcpu_runstate_update(struct vcpu *v)
 
 bool arch_vcpu_has_work(struct vcpu *v)
 {
-	(void)v;
-	return false;
-}
-
-bool event_vcpu_pending(const struct vcpu *v)
-{
 	const struct guest *g = v->arch.test;
 
 	return __atomic_load_n(&g->pending, __ATOMIC_SEQ_CST);

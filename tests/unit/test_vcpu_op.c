@@ -430,6 +430,11 @@ static void runstate_update_flag(void **state)
 
 /* ---- sched_op ---- */
 
+static bool interrupt_pending(struct vcpu *w)
+{
+	return w == v;
+}
+
 static void yield_and_block(void **state)
 {
 	(void)state;
@@ -439,9 +444,10 @@ static void yield_and_block(void **state)
 	assert_true(life_loop()->is_idle);
 	vcpu_kick(v);
 	assert_ptr_equal(life_loop(), v);
-	v->info->evtchn_upcall_pending = 1;
+	fake_has_work = interrupt_pending;
 	assert_int_equal(sched_op(SCHEDOP_block, 0), 0);
 	assert_ptr_equal(life_loop(), v);
+	fake_has_work = NULL;
 }
 
 static void shutdown_op(void **state)

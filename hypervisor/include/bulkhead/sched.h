@@ -49,8 +49,8 @@ void domain_pause(struct domain *d);
 void domain_pause_sync(struct domain *d);
 void domain_unpause(struct domain *d);
 
-/* Current vCPU: block until kicked. Returns at once; takes effect before the next guest entry. If an event is pending
- * (event_vcpu_pending or arch_vcpu_has_work) it does not block. */
+/* Current vCPU: block until kicked. Returns at once; takes effect before the next guest entry. If arch_vcpu_has_work(), it
+ * does not block. */
 void sched_block(void);
 void sched_yield_current(
 	void); /* a plain sched_yield() would take the C library's place in host-side tests */
