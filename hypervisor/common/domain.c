@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Domains: creation, lookup, destruction. */
 #include <bulkhead/domain.h>
+#include <bulkhead/domain_access.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/event.h>
 #include <bulkhead/grant.h>
@@ -187,6 +188,7 @@ static void destroy_parts(struct domain *d)
 	event_domain_finish(d);
 	grant_domain_finish(d);
 	memory_domain_finish(d);
+	domain_access_finish(d);
 	arch_domain_finish(d);
 	shared_info_destroy(d);
 	run_to_end(p2m_release, d);
@@ -226,7 +228,10 @@ static void init_fields(struct domain *d, domid_t id, const struct domain_config
 	d->max_vcpus = cfg->max_vcpus;
 	d->shutdown_code = ~0U;
 	d->pause_count = 1;
-	d->toolstack_paused = true;
+	/* The hardware domain is started by who builds it. */
+	d->toolstack_pauses = !d->hardware;
+	d->toolstack_paused = !d->hardware;
+	d->built = d->hardware;
 	/* The hardware domain takes what its builder gives it; for others the toolstack sets a limit. */
 	d->max_pages = d->hardware ? UINT64_MAX : 0;
 	spin_init(&d->lock);

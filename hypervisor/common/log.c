@@ -165,7 +165,6 @@ void console_write_guest(const char *s, size_t len)
 
 	if (!line_start && len)
 		line_start = true; /* the guest's text does not continue ours */
-	ring_write(s, len);
 	write_all(s, len);
 	unlock_console(flags);
 }

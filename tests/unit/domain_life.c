@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <bulkhead/domain_access.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/event.h>
 #include <bulkhead/grant.h>
@@ -70,6 +71,12 @@ int event_vcpu_init(struct vcpu *v)
 void event_vcpu_finish(struct vcpu *v)
 {
 	part_finish((void **)&v->events);
+}
+
+/* Nothing was given by domctl. */
+void domain_access_finish(struct domain *d)
+{
+	assert_null(d->access);
 }
 
 int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack)

@@ -158,14 +158,13 @@ bool policy_has_ibpb(const struct cpu_policy *p)
 	return (p->features[0][EDX] & LEAF7_EDX_IBRS) || (p->extended[8][EBX] & EXT8_EBX_IBPB);
 }
 
-static void policy_basic(struct cpu_policy *p, const struct domain *d)
+static void policy_basic(struct cpu_policy *p)
 {
 	host(0, 0, p->basic[0]);
 	p->basic[0][EAX] = MIN(p->basic[0][EAX], 0xdU);
 	host(1, 0, p->basic[1]);
 	mask(p->basic[1], ~0U, 0x0000ff00, LEAF1_ECX, LEAF1_EDX);
 	p->basic[1][ECX] |= LEAF1_ECX_X2APIC | LEAF1_ECX_HYPERVISOR;
-	p->basic[1][EBX] |= MIN(d->max_vcpus * 2, 255U) << 16;
 	host(2, 0, p->basic[2]);
 	for (unsigned i = 0; i < CPU_POLICY_CACHES; i++) {
 		host(4, i, p->cache[i]);
@@ -220,17 +219,24 @@ static void policy_xsave(struct cpu_policy *p)
 	}
 }
 
+void cpu_policy_max(struct cpu_policy *ret_p)
+{
+	memset(ret_p, 0, sizeof(*ret_p));
+	ret_p->amd = !strcmp(cpu_info.vendor, "AuthenticAMD") ||
+		     !strcmp(cpu_info.vendor, "HygonGenuine");
+	policy_basic(ret_p);
+	policy_extended(ret_p);
+	policy_xsave(ret_p);
+}
+
 int cpuid_domain_init(struct domain *d)
 {
 	struct cpu_policy *p = heap_alloc(sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	p->amd = !strcmp(cpu_info.vendor, "AuthenticAMD") ||
-		 !strcmp(cpu_info.vendor, "HygonGenuine");
-	policy_basic(p, d);
-	policy_extended(p);
-	policy_xsave(p);
+	cpu_policy_max(p);
+	p->basic[1][EBX] |= MIN(d->max_vcpus * 2, 255U) << 16;
 	d->arch.policy = p;
 	return 0;
 }

@@ -67,7 +67,7 @@
 #define HYPERCALL_IRET	     23
 
 /* mov $n, %eax; vmmcall; ret. The slot of iret is a trap: there is nothing to return from. */
-static int write_hypercall_page(struct vcpu *v, uint64_t value)
+int hypercall_page_write(struct domain *d, uint64_t value)
 {
 	static const uint8_t code[] = {0xb8, 0, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3};
 	uint8_t slot[HYPERCALL_SLOT];
@@ -82,12 +82,10 @@ static int write_hypercall_page(struct vcpu *v, uint64_t value)
 			slot[0] = 0x0f; /* ud2 */
 			slot[1] = 0x0b;
 		}
-		if (guest_phys_copy_to(v->domain, gaddr_from(value + n * HYPERCALL_SLOT), slot,
+		if (guest_phys_copy_to(d, gaddr_from(value + n * HYPERCALL_SLOT), slot,
 				       sizeof(slot)))
 			return -EINVAL;
 	}
-	/* What runs here now talks to us in this mode: firmware, a boot loader, then a kernel. */
-	event_set_compat(v->domain, !(vendor->get_efer(v) & X86_EFER_LMA));
 	return 0;
 }
 
@@ -212,7 +210,14 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *ret_value)
 	case MSR_MISC_FEATURES:
 		return 0;
 	default:
-		return read_vendor_specific(v, msr, ret_value);
+		if (!read_vendor_specific(v, msr, ret_value))
+			return 0;
+		/* For guests that read what they should not, and expect no fault where the machine raises none. */
+		if (!(v->domain->arch.misc_flags & XEN_X86_MSR_RELAXED) ||
+		    rdmsr_safe(msr, ret_value))
+			return -EINVAL;
+		*ret_value = 0;
+		return 0;
 	}
 }
 
@@ -296,7 +301,11 @@ static int write_msr(struct vcpu *v, uint32_t msr, uint64_t value)
 	case MSR_FLUSH_CMD:
 		return write_command(msr, value, p->features[0][3] & LEAF7_EDX_L1D_FLUSH);
 	case MSR_HYPERCALL:
-		return write_hypercall_page(v, value);
+		if (hypercall_page_write(v->domain, value))
+			return -EINVAL;
+		/* What runs here now talks to us in this mode: firmware, a boot loader, then a kernel. */
+		event_set_compat(v->domain, !(vendor->get_efer(v) & X86_EFER_LMA));
+		return 0;
 	case MSR_TSC: /* the clock of pvclock hangs on it: not to be set */
 	case MSR_MCG_STATUS:
 	case MSR_MCG_CTL:

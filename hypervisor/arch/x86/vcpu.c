@@ -29,6 +29,10 @@
 #define CALLBACK_TYPE_SHIFT 56
 #define CALLBACK_VECTOR	    2
 
+#define FXSAVE_SIZE 512
+#define FX_MXCSR    24
+#define MXCSR_ALL   0xffffU /* every CPU with 64-bit mode has these (SDM vol. 1 10.2.3) */
+
 const struct vendor_ops *vendor;
 
 /* ---- Domains ---- */
@@ -38,6 +42,7 @@ int arch_domain_init(struct domain *d, const struct domain_config *cfg)
 	int err;
 
 	d->arch.emulation_flags = cfg->emulation_flags;
+	d->arch.misc_flags = cfg->misc_flags;
 	d->arch.tsc_offset = d->hardware ? 0 : -rdtsc();
 	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot;
 	err = hvm_io_init(d);
@@ -69,7 +74,7 @@ void arch_domain_finish(struct domain *d)
 
 /* ---- vCPUs ---- */
 
-static void fpu_reset(struct vcpu *v)
+void vcpu_fpu_reset(struct vcpu *v)
 {
 	uint16_t *fcw = v->arch.fpu;
 	uint32_t *mxcsr = (uint32_t *)((char *)v->arch.fpu + 24);
@@ -83,6 +88,19 @@ static void fpu_reset(struct vcpu *v)
 	v->arch.xcr0 = 1;
 }
 
+void vcpu_fpu_load(struct vcpu *v, const void *fxsave)
+{
+	char *area = v->arch.fpu;
+	uint32_t mxcsr;
+
+	vcpu_fpu_reset(v);
+	memcpy(area, fxsave, FXSAVE_SIZE);
+	/* Reserved bits would fault when they are loaded. */
+	memcpy(&mxcsr, area + FX_MXCSR, sizeof(mxcsr));
+	mxcsr &= MXCSR_ALL;
+	memcpy(area + FX_MXCSR, &mxcsr, sizeof(mxcsr));
+}
+
 int arch_vcpu_init(struct vcpu *v)
 {
 	int err;
@@ -90,7 +108,7 @@ int arch_vcpu_init(struct vcpu *v)
 	v->arch.fpu = heap_alloc(MAX(cpu_info.xsave_size, (uint32_t)PAGE_SIZE));
 	if (!v->arch.fpu)
 		return -ENOMEM;
-	fpu_reset(v);
+	vcpu_fpu_reset(v);
 	v->arch.walk.gfn = INVALID_FRAME;
 	v->arch.spec_ctrl = cpu_spec_ctrl();
 	err = vlapic_init(v);

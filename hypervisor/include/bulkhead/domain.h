@@ -50,7 +50,9 @@ struct domain {
 	bool shut_down;		/* all vCPUs are stopped */
 	unsigned shutdown_code; /* SHUTDOWN_*; ~0U: none */
 	unsigned pause_count;	/* toolstack and internal pauses (atomic) */
-	bool toolstack_paused;
+	unsigned toolstack_pauses;
+	bool toolstack_paused; /* toolstack_pauses > 0 */
+	bool built;	       /* was unpaused once: its CPU policy is fixed */
 	uint32_t suspend_port; /* event channel for suspend, 0: none */
 	uint32_t vm_assist;    /* bit mask of VMASST_TYPE_* */
 	uint32_t evtchn_upcall_flags;
@@ -69,12 +71,13 @@ struct domain {
 	bool shared_info_32; /* it and vcpu_info have their 32-bit layout: see event_set_compat() */
 
 	uint64_t hvm_params[HVM_NR_PARAMS];
-	int32_t time_offset_seconds;
+	int64_t time_offset_seconds;
 
 	struct evtchn_domain *events;
 	struct grant_table *grants;
 	struct iommu_domain *iommu; /* NULL: no device access to its memory */
 	struct sched_domain *sched;
+	struct domain_access *access; /* domctl_access.c's; NULL: none was given */
 
 	char console_line[DOMAIN_CONSOLE_LINE]; /* what it wrote with console_io since '\n' */
 	uint8_t console_used;
@@ -156,6 +159,7 @@ struct domain_config {
 	uint32_t max_evtchn_port;
 	uint32_t max_grant_frames, max_maptrack_frames;
 	uint32_t emulation_flags; /* XEN_X86_EMU_* */
+	uint32_t misc_flags;	  /* XEN_X86_MSR_RELAXED */
 	const uint8_t *handle;	  /* 16 bytes or NULL */
 };
 

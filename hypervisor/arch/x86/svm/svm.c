@@ -396,6 +396,23 @@ static void svm_set_dr6_bits(struct vcpu *v, uint64_t bits)
 	v->arch.svm->vmcb->dr6 |= bits;
 }
 
+static void svm_get_debug(struct vcpu *v, uint64_t ret_dr[8])
+{
+	for (unsigned i = 0; i < 4; i++)
+		ret_dr[i] = v->arch.svm->dr[i];
+	ret_dr[4] = ret_dr[5] = 0;
+	ret_dr[6] = v->arch.svm->vmcb->dr6;
+	ret_dr[7] = v->arch.svm->vmcb->dr7;
+}
+
+static void svm_set_debug(struct vcpu *v, const uint64_t dr[8])
+{
+	for (unsigned i = 0; i < 4; i++)
+		v->arch.svm->dr[i] = dr[i];
+	v->arch.svm->vmcb->dr6 = dr[6] | DR6_INITIAL;
+	v->arch.svm->vmcb->dr7 = dr[7] | DR7_INITIAL;
+}
+
 static void svm_clear_shadow(struct vcpu *v)
 {
 	v->arch.svm->vmcb->interrupt_shadow &= ~SHADOW_ACTIVE;
@@ -503,6 +520,8 @@ const struct vendor_ops svm_ops = {
 	.get_cpl = svm_get_cpl,
 	.set_dr6_bits = svm_set_dr6_bits,
 	.init = svm_init,
+	.get_debug = svm_get_debug,
+	.set_debug = svm_set_debug,
 	.clear_shadow = svm_clear_shadow,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,

@@ -21,6 +21,8 @@ struct cpu_policy {
 	bool amd; /* the machine is AMD's or Hygon's: it has their MSRs */
 };
 
+/* What a guest may have on this machine; a new domain has all of it. */
+void cpu_policy_max(struct cpu_policy *ret_p);
 /* Bits that CR4, EFER and SPEC_CTRL may have with these features (pure). */
 uint64_t policy_cr4_mask(const struct cpu_policy *p);
 uint64_t policy_efer_mask(const struct cpu_policy *p);

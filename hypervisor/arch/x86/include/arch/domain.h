@@ -62,6 +62,8 @@ struct arch_domain {
 	struct cpu_policy *policy;
 	uint64_t tsc_offset;
 	uint32_t emulation_flags;
+	uint32_t misc_flags; /* XEN_X86_MSR_RELAXED */
+	uint32_t tsc_mode, tsc_incarnation; /* as settscinfo gave them */
 	uint64_t callback_via;	 /* HVM_PARAM_CALLBACK_IRQ as written */
 	uint8_t cmos_index;	 /* last written to port 0x70 */
 	uint64_t hypercall_page; /* gfn or INVALID */

@@ -67,6 +67,8 @@ bool guest_crs_ok(const struct vcpu *v, uint64_t cr0, uint64_t cr4, uint64_t efe
 void guest_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t ret[4]);
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *ret_value);
 int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
+/* Fills a page with calls; value is its guest-physical address. 0 or -EINVAL. */
+int hypercall_page_write(struct domain *d, uint64_t value);
 uint64_t guest_xcr0_mask(struct vcpu *v); /* states that the policy lets it enable */
 int cpuid_domain_init(struct domain *d);
 void cpuid_domain_finish(struct domain *d);

@@ -54,6 +54,9 @@ struct vendor_ops {
 			     uint64_t bits); /* before a #DB that is not the CPU's own */
 	void (*init)(
 		struct vcpu *v); /* INIT: what neutral code does not reset; the vCPU is loaded */
+	/* DR0–DR7 (4 and 5 do not exist) of a vCPU that does not run. */
+	void (*get_debug)(struct vcpu *v, uint64_t ret_dr[8]);
+	void (*set_debug)(struct vcpu *v, const uint64_t dr[8]);
 	void (*clear_shadow)(struct vcpu *v);
 	int (*msr_read)(struct vcpu *v, uint32_t msr,
 			uint64_t *ret_value); /* MSRs kept in vendor state; -ENOENT: not mine */
