@@ -17,6 +17,8 @@ class Gdb:
                 self.sock.close()
                 time.sleep(0.05)
         self.buffer = b""
+        self.send("?")
+        self._packet(30)
 
     def close(self):
         self.sock.close()
@@ -39,14 +41,19 @@ class Gdb:
         body = text.encode()
         self.sock.sendall(b"$" + body + b"#%02x" % (sum(body) & 255))
 
-    def ask(self, text, timeout=30):
+    def _do(self, text):
+        """A command whose answer is OK; a stop reply of before may come first."""
         self.send(text)
-        return self._packet(timeout)
+        while True:
+            reply = self._packet(30)
+            if reply[:1] not in ("T", "S"):
+                break
+        if reply != "OK":
+            raise RuntimeError(f"the emulator answers {text} with '{reply}'")
 
     def run_to(self, address, timeout, pump=lambda: None):
         """Goes on until an instruction at this linear address is about to be executed."""
-        if self.ask(f"Z1,{address:x},1") != "OK":
-            raise RuntimeError("the emulator takes no breakpoint")
+        self._do(f"Z1,{address:x},1")
         self.send("c")
         end = time.monotonic() + timeout
         while True:
@@ -59,5 +66,4 @@ class Gdb:
                 continue
             if reply[0] in "TS":
                 break
-        if self.ask(f"z1,{address:x},1") != "OK":
-            raise RuntimeError("the emulator keeps the breakpoint")
+        self._do(f"z1,{address:x},1")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .cache import PLACE, cached, digest, own_text, run
 
-GRUB_MODULES = "multiboot2 normal part_gpt part_msdos iso9660 serial terminal gzio all_video echo halt memrw"
+GRUB_MODULES = "multiboot2 normal part_gpt part_msdos iso9660 serial terminal gzio all_video echo halt memrw sleep"
 
 
-def config(hv_args, modules, framebuffer, before=()):
+def config(hv_args, modules, framebuffer, before=(), last=()):
     """modules: list of (name on the medium, arguments)."""
     lines = ["set timeout=0", "set default=0", "serial --unit=0 --speed=115200",
              "terminal_input serial console", "terminal_output serial"]
@@ -20,14 +20,14 @@ def config(hv_args, modules, framebuffer, before=()):
     lines += before
     lines += ['menuentry "test" {', f"    multiboot2 /boot/hypervisor.gz {hv_args}"]
     lines += [f"    module2 /boot/{name} {args}" for name, args in modules]
-    lines += ["    echo GRUB-BOOTS", "}"]
+    lines += [f"    {line}" for line in last] + ["    echo GRUB-BOOTS", "}"]
     return "\n".join(lines) + "\n"
 
 
-def iso(hypervisor, hv_args, modules, framebuffer=False, before=()):
-    """modules: list of (file, arguments), in order; before: GRUB commands. Returns the path of the medium."""
+def iso(hypervisor, hv_args, modules, framebuffer=False, before=(), last=()):
+    """modules: list of (file, arguments), in order; before, last: GRUB commands. Returns the path of the medium."""
     named = [(f"module{i}", args) for i, (_, args) in enumerate(modules)]
-    text = config(hv_args, named, framebuffer, before)
+    text = config(hv_args, named, framebuffer, before, last)
     key = digest(text, Path(hypervisor), *(Path(path) for path, _ in modules), own_text(__file__))
 
     def build(out):
