@@ -20,6 +20,7 @@ include mk/vars.mk
 include mk/hypervisor.mk
 include mk/tools.mk
 include mk/vchan.mk
+include mk/qrexec.mk
 include mk/unit.mk
 include mk/fuzz.mk
 include mk/lint.mk

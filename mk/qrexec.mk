@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# qrexec: the policy engine, the wire library and the programs, build/qrexec/<program>. Every qrexec/tool/*.c
+# is one program; it links everything else below qrexec/.
+
+QREXEC_SRCS := $(sort $(wildcard qrexec/policy/*.c qrexec/lib/*.c))
+QREXEC_TOOLS := $(sort $(wildcard qrexec/tool/*.c))
+QREXEC_PROGRAMS := $(foreach t,$(QREXEC_TOOLS),$(O)/qrexec/$(subst _,-,$(notdir $(t:.c=))))
+QREXEC_OBJS := $(QREXEC_SRCS:%=$(O)/qrexec/obj/%.o)
+QREXEC_CFLAGS := -std=gnu11 -O2 -g -fPIE -fno-strict-aliasing -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(WARNINGS)
+QREXEC_LDFLAGS := -pie -Wl,-z,now,-z,relro
+QREXEC_FLAGS_ALL = $(CC) $(QREXEC_CFLAGS) $(QREXEC_LDFLAGS)
+$(eval $(call stamp,QREXEC_FLAGS_ALL,$(O)/qrexec/.flags))
+
+$(O)/qrexec/obj/%.o: % $(O)/qrexec/.flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(QREXEC_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/qrexec/libqrexec.a: $(QREXEC_OBJS)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+define qrexec_program
+$(O)/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(O)/qrexec/obj/$(1).o $(O)/qrexec/libqrexec.a $(VCHAN_LIB)
+	$$(say) LD $$@
+	$$(Q)$$(CC) $$(QREXEC_LDFLAGS) -o $$@ $$^
+endef
+$(foreach t,$(QREXEC_TOOLS),$(eval $(call qrexec_program,$(t))))
+
+qrexec: $(QREXEC_PROGRAMS)
+all: qrexec
+
+-include $(QREXEC_OBJS:.o=.d) $(QREXEC_TOOLS:%=$(O)/qrexec/obj/%.d)
+.PHONY: qrexec
+
+# bench-qrexec prints measurements and fails when one is over its limit.
+$(O)/qrexec/bench-policy: $(O)/qrexec/obj/qrexec/bench/bench_policy.c.o $(O)/qrexec/libqrexec.a
+	$(say) LD $@
+	$(Q)$(CC) $(QREXEC_LDFLAGS) -o $@ $^
+bench-qrexec: $(O)/qrexec/bench-policy
+	$(Q)$<
+.PHONY: bench-qrexec
+-include $(O)/qrexec/obj/qrexec/bench/bench_policy.c.d
