@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The API over any transport: when to copy, when to ask for events, when to sleep.
 #include "internal.h"
+#include "atomic.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int fail(int error)
+static int failure(int error)
 {
 	errno = error < 0 ? -error : error;
 	return -1;
@@ -20,7 +21,7 @@ static bool is_open(const struct libvchan *ctrl)
 	if (ctrl->state == VCHAN_STATE_NEW)
 		return true;
 	return ctrl->state != VCHAN_STATE_DEAD &&
-	       atomic_load(ctrl->shm.peer_live) != VCHAN_LIVE_GONE;
+	       vchan_load(ctrl->shm.peer_live) != VCHAN_LIVE_GONE;
 }
 
 static void notify(struct libvchan *ctrl)
@@ -71,13 +72,16 @@ static uint32_t smaller(size_t a, uint32_t b)
 static int start(struct libvchan *ctrl)
 {
 	if (ctrl->state == VCHAN_STATE_NEW)
-		return fail(ENOTCONN);
-	if (atomic_load(ctrl->shm.peer_live) == VCHAN_LIVE_WAITING)
+		return failure(ENOTCONN);
+	if (vchan_load(ctrl->shm.peer_live) == VCHAN_LIVE_WAITING)
 		ctrl->transport->progress(ctrl);
 	return 0;
 }
 
-/* Who can use how much: a transfer of exactly `want` bytes, or of anything from `want` to `desired`. */
+/*
+ * Who can use how much: a transfer of exactly `want` bytes, or of anything from `want` to `desired`, which may be more
+ * than a ring: a caller that gets less is going to wait.
+ */
 struct need {
 	uint32_t want, desired;
 };
@@ -102,7 +106,7 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 			target = vchan_pace_data(ctrl, target, &timeout);
 		ready = vchan_ask_ready(&ctrl->shm, target);
 		if (ready < need.want && !open)
-			return fail(EPIPE);
+			return failure(EPIPE);
 		if (ready < need.want && vchan_release_writer(&ctrl->shm))
 			notify(ctrl);
 		if (ctrl->polled)
@@ -111,7 +115,7 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 			return ready;
 		int rc = sleep_for(ctrl, timeout);
 		if (rc < 0 && is_open(ctrl))
-			return fail(rc);
+			return failure(rc);
 	}
 }
 
@@ -137,9 +141,9 @@ static int64_t await_space(struct libvchan *ctrl, struct need need)
 			return space;
 		int rc = sleep_for(ctrl, timeout);
 		if (rc < 0 && is_open(ctrl))
-			return fail(rc);
+			return failure(rc);
 	}
-	return fail(EPIPE);
+	return failure(EPIPE);
 }
 
 int libvchan_read(libvchan_t *ctrl, void *data, size_t size)
@@ -150,7 +154,7 @@ int libvchan_read(libvchan_t *ctrl, void *data, size_t size)
 		return -1;
 	if (!size)
 		return 0;
-	ready = await_data(ctrl, (struct need){1, smaller(size, ctrl->shm.rd.size)});
+	ready = await_data(ctrl, (struct need){1, smaller(size, UINT32_MAX)});
 	if (ready <= 0)
 		return (int)ready;
 	return (int)copy_out(ctrl, data, smaller(size, (uint32_t)ready));
@@ -163,7 +167,7 @@ int libvchan_recv(libvchan_t *ctrl, void *data, size_t size)
 	if (start(ctrl))
 		return -1;
 	if (size > ctrl->shm.rd.size)
-		return fail(EMSGSIZE);
+		return failure(EMSGSIZE);
 	if (!size)
 		return 0;
 	ready = await_data(ctrl, (struct need){(uint32_t)size, (uint32_t)size});
@@ -179,7 +183,7 @@ int libvchan_send(libvchan_t *ctrl, const void *data, size_t size)
 	if (start(ctrl))
 		return -1;
 	if (size > ctrl->shm.wr.size)
-		return fail(EMSGSIZE);
+		return failure(EMSGSIZE);
 	if (!size)
 		return 0;
 	space = await_space(ctrl, (struct need){(uint32_t)size, (uint32_t)size});
@@ -197,7 +201,7 @@ int libvchan_write(libvchan_t *ctrl, const void *data, size_t size)
 	if (size > INT_MAX)
 		size = INT_MAX;
 	while (done < size) {
-		uint32_t desired = smaller(size - done, ctrl->shm.wr.size);
+		uint32_t desired = smaller(size - done, UINT32_MAX);
 		int64_t space = await_space(ctrl, (struct need){1, desired});
 
 		if (space < 0)
@@ -220,7 +224,7 @@ int libvchan_wait(libvchan_t *ctrl)
 		/* Nobody is there to send events; those that were sent are taken, so that polling ends. */
 		ctrl->transport->sleep(ctrl, 0);
 		if (ctrl->gone_reported)
-			return fail(EPIPE);
+			return failure(EPIPE);
 		ctrl->gone_reported = true;
 		return 0;
 	}
@@ -230,7 +234,7 @@ int libvchan_wait(libvchan_t *ctrl)
 	if (!is_open(ctrl))
 		ctrl->gone_reported = true;
 	else if (rc < 0)
-		return fail(rc);
+		return failure(rc);
 	return 0;
 }
 
@@ -241,7 +245,7 @@ int libvchan_is_open(libvchan_t *ctrl)
 	ctrl->transport->progress(ctrl);
 	if (ctrl->state == VCHAN_STATE_DEAD)
 		return VCHAN_DISCONNECTED;
-	switch (atomic_load(ctrl->shm.peer_live)) {
+	switch (vchan_load(ctrl->shm.peer_live)) {
 	case VCHAN_LIVE_GONE:
 		return VCHAN_DISCONNECTED;
 	case VCHAN_LIVE_WAITING:
@@ -334,7 +338,7 @@ libvchan_t *libvchan_server_init_uri(const char *text, int domain, int port, siz
 		rc = (uri.local ? vchan_local_server : vchan_xen_server)(&uri, domain, port, left,
 									 right, &ctrl);
 	if (rc) {
-		fail(rc);
+		failure(rc);
 		return NULL;
 	}
 	return created(ctrl, domain, port);
@@ -354,7 +358,7 @@ libvchan_t *libvchan_client_init_async_uri(const char *text, int domain, int por
 	if (!rc)
 		rc = (uri.local ? vchan_local_client : vchan_xen_client)(&uri, domain, port, &ctrl);
 	if (rc) {
-		fail(rc);
+		failure(rc);
 		return NULL;
 	}
 	ctrl->polled = watch_fd != NULL;
@@ -376,7 +380,7 @@ int libvchan_client_init_async_finish(libvchan_t *ctrl, bool blocking)
 		rc = ctrl->transport->connect(ctrl);
 	if (rc < 0) {
 		ctrl->failed = rc;
-		return fail(rc);
+		return failure(rc);
 	}
 	if (rc == 0)
 		ctrl->blocking = blocking;
@@ -418,7 +422,7 @@ void libvchan_close(libvchan_t *ctrl)
 	if (!ctrl)
 		return;
 	if (ctrl->state != VCHAN_STATE_NEW) {
-		atomic_store(ctrl->shm.my_live, VCHAN_LIVE_GONE);
+		vchan_store(ctrl->shm.my_live, VCHAN_LIVE_GONE);
 		ctrl->transport->notify(ctrl);
 	}
 	if (ctrl->pace.timer >= 0)

@@ -2,6 +2,7 @@
 // Fewer events while data streams. An end that waits for data or space asks to be woken when most of a ring is there, but
 // only for a short time: whatever comes by then has to do, and after a lull it asks for any progress at all.
 #include "internal.h"
+#include "atomic.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -31,7 +32,7 @@ static int64_t patience(uint32_t size)
 /* Old peers send an event at any progress; a timer would be in vain. */
 static bool peer_knows_targets(const struct libvchan *ctrl)
 {
-	return ctrl->shm.index_bit & atomic_load(ctrl->shm.told);
+	return ctrl->shm.index_bit & vchan_load(ctrl->shm.told);
 }
 
 /* Whether the deadline can be shown to a caller that polls. */
