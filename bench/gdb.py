@@ -51,9 +51,10 @@ class Gdb:
         if reply != "OK":
             raise RuntimeError(f"the emulator answers {text} with '{reply}'")
 
-    def run_to(self, address, timeout, pump=lambda: None):
-        """Goes on until an instruction at this linear address is about to be executed."""
-        self._do(f"Z1,{address:x},1")
+    def run_to(self, addresses, timeout, pump=lambda: None):
+        """Goes on until an instruction at one of these linear addresses is about to be executed."""
+        for address in addresses:
+            self._do(f"Z1,{address:x},1")
         self.send("c")
         end = time.monotonic() + timeout
         while True:
@@ -66,4 +67,5 @@ class Gdb:
                 continue
             if reply[0] in "TS":
                 break
-        self._do(f"z1,{address:x},1")
+        for address in addresses:
+            self._do(f"z1,{address:x},1")
