@@ -7,11 +7,7 @@
 #include <bulkhead/compiler.h>
 
 /*
- * Lock order (take from top to bottom; see docs/locking.md for the reasons):
- *   domain list > domain control (domctl) > domain lock > vPCI > emulated I/O tables > p2m
- *   > grant table (lower domid first) > event channel (lower domid first) > irq descriptor
- *   > vLAPIC/vIO-APIC > scheduler
- *   > timer > page allocator > gmap/vmap > console
+ * Lock order: docs/locking.md.
  */
 typedef struct {
 	uint32_t next, owner;
