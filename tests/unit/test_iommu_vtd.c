@@ -554,6 +554,9 @@ static void dead_unit_at_run_time(void **state)
 	/* It may still reach the page: so it may do nothing at all. */
 	assert_false(masters(EDU));
 	assert_true(masters(NVME));
+	map_one(&d0, 2, 2, 0, RW);
+	assert_int_equal(iommu_unmap(&d0, gfn_from(2), 0), 0);
+	iommu_flush(&d0, gfn_from(2), 1);
 	assert_int_equal(fake_log_count("devices of d0 behind it are stopped"), 1);
 	assert_int_equal(iommu_assign(device(NVME), NULL), -EIO);
 	assert_false(masters(NVME));

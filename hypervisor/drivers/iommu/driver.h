@@ -30,6 +30,7 @@ struct iommu_domain {
 	struct {
 		unsigned devices;
 		uint16_t tag;
+		bool stopped; /* the unit did not answer: the devices were switched off */
 	} unit[IOMMU_MAX_UNITS];
 };
 

@@ -217,12 +217,15 @@ static void note_dirty(struct iommu_domain *dom, uint64_t dfn, uint64_t count, u
 }
 
 /* A unit that does not answer may go on with old translations: then no device of the domain behind it may do DMA. */
-static void stop_devices(const struct iommu_domain *dom, unsigned unit)
+static void stop_devices(struct iommu_domain *dom, unsigned unit)
 {
 	struct pci_dev *dev;
 
-	log_err("%s %u: no answer to an invalidation; devices of d%u behind it are stopped\n",
-		ops->name, unit, dom->domain->id);
+	/* Each change of the domain's memory comes here from now on. */
+	if (!dom->unit[unit].stopped)
+		log_err("%s %u: no answer to an invalidation; devices of d%u behind it are stopped\n",
+			ops->name, unit, dom->domain->id);
+	dom->unit[unit].stopped = true;
 	LIST_FOR_EACH (dev, &pci_devices, struct pci_dev, link)
 		if (dev->owner == dom->domain && ops->unit_of(dev) == (int)unit)
 			pci_stop_dma(dev->sbdf);
