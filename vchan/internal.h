@@ -70,7 +70,7 @@ struct libvchan {
 
 /*
  * How much to ask for when `want` bytes of data (space) would do, and for how long that is right; *ret_timeout may be
- * VCHAN_FOREVER. Only for callers that can use more than they asked for.
+ * VCHAN_FOREVER.
  */
 uint32_t vchan_pace_data(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout);
 uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout);
@@ -79,6 +79,8 @@ void vchan_pace_lull(struct libvchan *ctrl);
 /* The caller is going to wait by itself, with libvchan_wait() or its descriptor. */
 void vchan_pace_arm(struct libvchan *ctrl, int64_t timeout);
 void vchan_pace_disarm(struct libvchan *ctrl);
+/* That wait is to end at once. */
+void vchan_pace_expire(struct libvchan *ctrl);
 /* Time until the deadline, at least 0, or VCHAN_FOREVER. */
 int64_t vchan_pace_left(const struct libvchan *ctrl);
 

@@ -15,11 +15,15 @@ static int failure(int error)
 	return -1;
 }
 
-/* What can be known without a system call. A peer that is not there yet counts as open. */
+/* A client has none before it is connected. */
+static bool has_rings(const struct libvchan *ctrl)
+{
+	return ctrl->shm.rd.size != 0;
+}
+
+/* What can be known without a system call, of a handle with rings. A peer that is not there yet counts as open. */
 static bool is_open(const struct libvchan *ctrl)
 {
-	if (ctrl->state == VCHAN_STATE_NEW)
-		return true;
 	return ctrl->state != VCHAN_STATE_DEAD &&
 	       vchan_load(ctrl->shm.peer_live) != VCHAN_LIVE_GONE;
 }
@@ -68,13 +72,23 @@ static uint32_t smaller(size_t a, uint32_t b)
 	return a < b ? (uint32_t)a : b;
 }
 
+/* Does what has become possible. The end of the peer that is noticed here has still to be seen by whoever polls. */
+static void look(struct libvchan *ctrl)
+{
+	bool dead = ctrl->state == VCHAN_STATE_DEAD;
+
+	ctrl->transport->progress(ctrl);
+	if (!dead && ctrl->state == VCHAN_STATE_DEAD)
+		vchan_pace_expire(ctrl);
+}
+
 /* Common start of transfers: 0 if there are rings. A server that has no client yet looks for one. */
 static int start(struct libvchan *ctrl)
 {
-	if (ctrl->state == VCHAN_STATE_NEW)
+	if (!has_rings(ctrl))
 		return failure(ENOTCONN);
 	if (vchan_load(ctrl->shm.peer_live) == VCHAN_LIVE_WAITING)
-		ctrl->transport->progress(ctrl);
+		look(ctrl);
 	return 0;
 }
 
@@ -94,7 +108,7 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 {
 	for (;;) {
 		/* In this order: what was written before the end counts. */
-		bool open = is_open(ctrl), exact = need.want == need.desired;
+		bool open = is_open(ctrl);
 		uint32_t ready = vchan_ready(&ctrl->shm), target = need.want;
 		int64_t timeout = VCHAN_FOREVER;
 
@@ -102,8 +116,7 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 			return ready;
 		if (ready >= need.want)
 			target = ready + 1;
-		if (!exact)
-			target = vchan_pace_data(ctrl, target, &timeout);
+		target = vchan_pace_data(ctrl, target, &timeout);
 		ready = vchan_ask_ready(&ctrl->shm, target);
 		if (ready < need.want && !open)
 			return failure(EPIPE);
@@ -123,7 +136,6 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 static int64_t await_space(struct libvchan *ctrl, struct need need)
 {
 	while (is_open(ctrl)) {
-		bool exact = need.want == need.desired;
 		uint32_t space = vchan_space(&ctrl->shm), target = need.want;
 		int64_t timeout = VCHAN_FOREVER;
 
@@ -132,8 +144,7 @@ static int64_t await_space(struct libvchan *ctrl, struct need need)
 			return space;
 		if (space >= need.want)
 			target = space + 1;
-		if (!exact)
-			target = vchan_pace_space(ctrl, target, &timeout);
+		target = vchan_pace_space(ctrl, target, &timeout);
 		space = vchan_ask_space(&ctrl->shm, target);
 		if (ctrl->polled)
 			vchan_pace_arm(ctrl, timeout);
@@ -217,20 +228,18 @@ int libvchan_write(libvchan_t *ctrl, const void *data, size_t size)
 
 int libvchan_wait(libvchan_t *ctrl)
 {
-	int64_t left = vchan_pace_left(ctrl);
+	bool open;
 	int rc;
 
-	if (!is_open(ctrl)) {
-		/* Nobody is there to send events; those that were sent are taken, so that polling ends. */
-		ctrl->transport->sleep(ctrl, 0);
-		if (ctrl->gone_reported)
-			return failure(EPIPE);
-		ctrl->gone_reported = true;
-		return 0;
-	}
-	rc = sleep_for(ctrl, left);
+	if (!has_rings(ctrl))
+		return failure(ENOTCONN);
+	open = is_open(ctrl);
+	/* Nobody who is gone sends events; those that were sent are taken, so that polling ends. */
+	rc = open ? sleep_for(ctrl, vchan_pace_left(ctrl)) : ctrl->transport->sleep(ctrl, 0);
 	if (ctrl->pace.deadline)
 		vchan_pace_disarm(ctrl);
+	if (!open && ctrl->gone_reported)
+		return failure(EPIPE);
 	if (!is_open(ctrl))
 		ctrl->gone_reported = true;
 	else if (rc < 0)
@@ -240,9 +249,9 @@ int libvchan_wait(libvchan_t *ctrl)
 
 int libvchan_is_open(libvchan_t *ctrl)
 {
-	if (ctrl->state == VCHAN_STATE_NEW)
-		return VCHAN_WAITING;
-	ctrl->transport->progress(ctrl);
+	if (!has_rings(ctrl))
+		return ctrl->state == VCHAN_STATE_DEAD ? VCHAN_DISCONNECTED : VCHAN_WAITING;
+	look(ctrl);
 	if (ctrl->state == VCHAN_STATE_DEAD)
 		return VCHAN_DISCONNECTED;
 	switch (vchan_load(ctrl->shm.peer_live)) {
@@ -303,7 +312,7 @@ void libvchan_get_stats(const libvchan_t *ctrl, struct libvchan_stats *ret_stats
 {
 	struct libvchan_stats stats = ctrl->stats;
 
-	if (ctrl->state != VCHAN_STATE_NEW) {
+	if (has_rings(ctrl)) {
 		stats.read_ring = ctrl->shm.rd.size;
 		stats.write_ring = ctrl->shm.wr.size;
 	}
@@ -421,7 +430,7 @@ void libvchan_close(libvchan_t *ctrl)
 {
 	if (!ctrl)
 		return;
-	if (ctrl->state != VCHAN_STATE_NEW) {
+	if (has_rings(ctrl)) {
 		vchan_store(ctrl->shm.my_live, VCHAN_LIVE_GONE);
 		ctrl->transport->notify(ctrl);
 	}

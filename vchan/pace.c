@@ -118,6 +118,13 @@ void vchan_pace_disarm(struct libvchan *ctrl)
 	set_timer(ctrl, 0);
 }
 
+void vchan_pace_expire(struct libvchan *ctrl)
+{
+	ctrl->pace.deadline = 1; /* long ago */
+	if (timer_ready(ctrl))
+		set_timer(ctrl, ctrl->pace.deadline);
+}
+
 int64_t vchan_pace_left(const struct libvchan *ctrl)
 {
 	int64_t left;

@@ -67,13 +67,13 @@ static bool has_targets(uint16_t left, uint16_t right)
 
 void vchan_page_format(struct vchan_page *page, uint16_t left, uint16_t right)
 {
-	uint8_t extension = has_targets(left, right) ? VCHAN_NOTIFY_INDEX : 0;
+	uint8_t extension = has_targets(left, right) ? VCHAN_BIT_TARGETS : 0;
 
 	vchan_store(&page->left_order, left);
 	vchan_store(&page->right_order, right);
 	vchan_store(&page->srv_live, VCHAN_LIVE_OPEN);
 	vchan_store(&page->cli_live, VCHAN_LIVE_WAITING);
-	vchan_store(&page->cli_notify, (uint8_t)(VCHAN_NOTIFY_WRITE | extension));
+	vchan_store(&page->cli_notify, (uint8_t)(VCHAN_BIT_WRITE | extension));
 	vchan_store(&page->srv_notify, 0);
 }
 
@@ -93,7 +93,7 @@ void vchan_shm_attach(struct vchan_shm *shm, struct vchan_page *page, bool serve
 	shm->told = server ? &page->srv_notify : &page->cli_notify;
 	shm->my_live = server ? &page->srv_live : &page->cli_live;
 	shm->peer_live = server ? &page->cli_live : &page->srv_live;
-	shm->index_bit = has_targets(left, right) ? VCHAN_NOTIFY_INDEX : 0;
+	shm->index_bit = has_targets(left, right) ? VCHAN_BIT_TARGETS : 0;
 
 	l->mine = server ? &page->left.cons : &page->left.prod;
 	l->theirs = server ? &page->left.prod : &page->left.cons;
@@ -114,12 +114,12 @@ void vchan_shm_attach(struct vchan_shm *shm, struct vchan_page *page, bool serve
 
 void vchan_shm_announce(struct vchan_shm *shm)
 {
-	uint8_t bits = VCHAN_NOTIFY_WRITE;
+	uint8_t bits = VCHAN_BIT_WRITE;
 
 	/* Any byte at all is wanted: the target is one byte more than what was consumed. */
-	if (shm->index_bit && (vchan_load(shm->told) & VCHAN_NOTIFY_INDEX)) {
+	if (shm->index_bit && (vchan_load(shm->told) & VCHAN_BIT_TARGETS)) {
 		vchan_store(shm->rd.my_target, shm->rd.index + 1);
-		bits |= VCHAN_NOTIFY_INDEX;
+		bits |= VCHAN_BIT_TARGETS;
 	}
 	vchan_store(shm->ask, bits);
 	vchan_store(shm->my_live, VCHAN_LIVE_OPEN);
@@ -179,7 +179,7 @@ bool vchan_take(struct vchan_shm *shm, void *dst, uint32_t n)
 	VCHAN_STEP();
 	memcpy(dst, shm->rd.data + at, first);
 	memcpy((uint8_t *)dst + first, shm->rd.data, n - first);
-	return advance(shm, &shm->rd, n, VCHAN_NOTIFY_READ);
+	return advance(shm, &shm->rd, n, VCHAN_BIT_READ);
 }
 
 bool vchan_put(struct vchan_shm *shm, const void *src, uint32_t n)
@@ -189,7 +189,7 @@ bool vchan_put(struct vchan_shm *shm, const void *src, uint32_t n)
 	VCHAN_STEP();
 	memcpy(shm->wr.data + at, src, first);
 	memcpy(shm->wr.data, (const uint8_t *)src + first, n - first);
-	return advance(shm, &shm->wr, n, VCHAN_NOTIFY_WRITE);
+	return advance(shm, &shm->wr, n, VCHAN_BIT_WRITE);
 }
 
 static void ask(struct vchan_shm *shm, struct vchan_ring *ring, uint32_t target, uint8_t bit)
@@ -204,7 +204,7 @@ uint32_t vchan_ask_ready(struct vchan_shm *shm, uint32_t want)
 {
 	if (want > shm->rd.size)
 		want = shm->rd.size;
-	ask(shm, &shm->rd, shm->rd.index + want, VCHAN_NOTIFY_WRITE);
+	ask(shm, &shm->rd, shm->rd.index + want, VCHAN_BIT_WRITE);
 	return vchan_ready(shm);
 }
 
@@ -212,7 +212,7 @@ uint32_t vchan_ask_space(struct vchan_shm *shm, uint32_t want)
 {
 	if (want > shm->wr.size)
 		want = shm->wr.size;
-	ask(shm, &shm->wr, shm->wr.index + want - shm->wr.size, VCHAN_NOTIFY_READ);
+	ask(shm, &shm->wr, shm->wr.index + want - shm->wr.size, VCHAN_BIT_READ);
 	return vchan_space(shm);
 }
 
@@ -221,13 +221,13 @@ bool vchan_release_writer(struct vchan_shm *shm)
 	uint8_t told = vchan_load(shm->told);
 
 	/* Without targets an event was sent with the last byte consumed, if it was wanted. */
-	if (!(told & shm->index_bit) || !(told & VCHAN_NOTIFY_READ) ||
+	if (!(told & shm->index_bit) || !(told & VCHAN_BIT_READ) ||
 	    vchan_ready(shm) == shm->rd.size)
 		return false;
-	return vchan_and(shm->told, (uint8_t)~VCHAN_NOTIFY_READ) & VCHAN_NOTIFY_READ;
+	return vchan_and(shm->told, (uint8_t)~VCHAN_BIT_READ) & VCHAN_BIT_READ;
 }
 
 bool vchan_reader_starves(const struct vchan_shm *shm)
 {
-	return vchan_load(shm->told) & VCHAN_NOTIFY_WRITE;
+	return vchan_load(shm->told) & VCHAN_BIT_WRITE;
 }

@@ -17,9 +17,9 @@
 #define VCHAN_GRANTS_MAX (2u << (VCHAN_ORDER_MAX - VCHAN_PAGE_SHIFT))
 
 /* Bits of cli_notify and srv_notify. */
-#define VCHAN_NOTIFY_WRITE 0x01u /* tell me when you wrote */
-#define VCHAN_NOTIFY_READ  0x02u /* tell me when you consumed */
-#define VCHAN_NOTIFY_INDEX 0x80u /* extension: my targets are valid, see vchan_targets */
+#define VCHAN_BIT_WRITE	  0x01u /* tell me when you wrote */
+#define VCHAN_BIT_READ	  0x02u /* tell me when you consumed */
+#define VCHAN_BIT_TARGETS 0x80u /* extension: my targets are valid, see vchan_targets */
 
 #define VCHAN_LIVE_GONE	   0
 #define VCHAN_LIVE_OPEN	   1
@@ -67,7 +67,7 @@ struct vchan_shm {
 	_Atomic(uint8_t) *told; /* the other way round */
 	_Atomic(uint8_t) *my_live;
 	const _Atomic(uint8_t) *peer_live;
-	uint8_t index_bit; /* VCHAN_NOTIFY_INDEX if this page has room for targets */
+	uint8_t index_bit; /* VCHAN_BIT_TARGETS if this page has room for targets */
 };
 
 /* Server: picks log2 sizes for two rings. -EINVAL if one is too large. */

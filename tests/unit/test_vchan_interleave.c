@@ -163,7 +163,7 @@ static void reset(void)
 	/* An end that does not know targets behaves as on a page without; the other one has to notice by the bits. */
 	if (setup.peers == OLD_SERVER) {
 		world.ends[0].shm.index_bit = 0;
-		vchan_and(world.ends[0].shm.ask, (uint8_t)~VCHAN_NOTIFY_INDEX);
+		vchan_and(world.ends[0].shm.ask, (uint8_t)~VCHAN_BIT_TARGETS);
 	}
 	if (setup.peers == OLD_CLIENT)
 		world.ends[1].shm.index_bit = 0;
@@ -274,6 +274,8 @@ static void receive_messages(int id)
 	while (world.got[id] < setup.total) {
 		uint32_t n = part(world.got[id], setup.reads);
 
+		if (setup.no_clock)
+			world.ends[id].pace.streamed = 0; /* asks for no more than it needs */
 		check(libvchan_recv(&world.ends[id], data, n) == (int)n, "recv failed");
 		arrived(id, data, (int)n);
 	}
