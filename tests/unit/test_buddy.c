@@ -128,7 +128,7 @@ static void dirty_frames_are_scrubbed_once(void **state)
 	(void)state;
 	give(0, 64);
 	m = frames_alloc(3, 0);
-	assert_int_equal(scrubbed, 8); /* boot memory may hold anything */
+	assert_int_equal(scrubbed, 8);	   /* boot memory may hold anything */
 	assert_false(frames_scrub_some()); /* nothing was given back yet */
 	frames_free(m, 3);
 	assert_true(frames_dirty());

@@ -10,7 +10,7 @@ struct pci_dev;
 /* An interrupt source with a vector on one CPU. Storage is the user's. */
 struct irq {
 	void (*handler)(struct irq *irq); /* interrupts off, after the local APIC's EOI */
-	void (*ack)(struct irq *irq); /* before the EOI; may be NULL */
+	void (*ack)(struct irq *irq);	  /* before the EOI; may be NULL */
 	void *data;
 	unsigned cpu;
 	uint8_t vector; /* 0: none */

@@ -22,8 +22,8 @@ enum page_state {
 	PAGE_OFFLINE, /* broken memory */
 };
 
-#define PAGE_NIL 0xffffffffU /* end of a list of pages */
-#define PAGE_RELEASED 0xffU  /* order of a frame that its owner gave up and others still refer to */
+#define PAGE_NIL      0xffffffffU /* end of a list of pages */
+#define PAGE_RELEASED 0xffU /* order of a frame that its owner gave up and others still refer to */
 
 struct page {
 	uint32_t next, prev; /* frame numbers, PAGE_NIL at the ends; list of free or owned pages */

@@ -76,11 +76,13 @@ static const char *event_problem(const struct vmcb *b)
 
 const char *svm_state_problem(const struct vmcb *b)
 {
-	const char *(*const checks[])(const struct vmcb *b) = {control_problem, mode_problem,
-							       register_problem, event_problem};
-	const char *what = NULL;
+	const char *what = control_problem(b);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(checks) && !what; i++)
-		what = checks[i](b);
+	if (!what)
+		what = mode_problem(b);
+	if (!what)
+		what = register_problem(b);
+	if (!what)
+		what = event_problem(b);
 	return what;
 }

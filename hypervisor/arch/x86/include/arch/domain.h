@@ -62,11 +62,11 @@ struct arch_domain {
 	struct cpu_policy *policy;
 	uint64_t tsc_offset;
 	uint32_t emulation_flags;
-	uint32_t misc_flags; /* XEN_X86_MSR_RELAXED */
+	uint32_t misc_flags;		    /* XEN_X86_MSR_RELAXED */
 	uint32_t tsc_mode, tsc_incarnation; /* as settscinfo gave them */
-	uint64_t callback_via;	 /* HVM_PARAM_CALLBACK_IRQ as written */
-	uint8_t cmos_index;	 /* last written to port 0x70 */
-	uint64_t hypercall_page; /* gfn or INVALID */
+	uint64_t callback_via;		    /* HVM_PARAM_CALLBACK_IRQ as written */
+	uint8_t cmos_index;		    /* last written to port 0x70 */
+	uint64_t hypercall_page;	    /* gfn or INVALID */
 };
 
 /* Interrupt and exception state that is written into the VMCB/VMCS on entry. */
@@ -87,12 +87,12 @@ struct arch_vcpu {
 	struct vlapic *vlapic;
 	struct pending_event inject;
 	bool nmi_pending, nmi_blocked;
-	bool in_guest; /* between the checks before entry and the exit; read by other CPUs */
+	bool in_guest;	    /* between the checks before entry and the exit; read by other CPUs */
 	uint64_t spec_ctrl; /* SPEC_CTRL while the guest runs */
-	bool sipi_wait;	   /* INIT was received; the next start-up IPI counts */
-	bool sipi_pending; /* start at sipi_vector before the next entry */
+	bool sipi_wait;	    /* INIT was received; the next start-up IPI counts */
+	bool sipi_pending;  /* start at sipi_vector before the next entry */
 	uint8_t sipi_vector;
-	bool started; /* has a register state to run with */
+	bool started;		    /* has a register state to run with */
 	uint8_t upcall_vector;	    /* HVMOP_set_evtchn_upcall_vector; 0: none */
 	bool upcall_pending_legacy; /* HVM_PARAM_CALLBACK_IRQ vector waits for injection */
 	void *fpu;		    /* XSAVE area, 64-byte aligned */
