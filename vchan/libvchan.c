@@ -82,6 +82,13 @@ static void look(struct libvchan *ctrl)
 		vchan_pace_expire(ctrl);
 }
 
+/* The caller found less than it wants, and is going to wait for an event that a peer that is gone cannot send. */
+static void expect_end(struct libvchan *ctrl)
+{
+	ctrl->gone_reported = false;
+	vchan_pace_expire(ctrl);
+}
+
 /* Common start of transfers: 0 if there are rings. A server that has no client yet looks for one. */
 static int start(struct libvchan *ctrl)
 {
@@ -109,24 +116,28 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 	for (;;) {
 		/* In this order: what was written before the end counts. */
 		bool open = is_open(ctrl);
-		uint32_t ready = vchan_ready(&ctrl->shm), target = need.want;
+		uint32_t ready = vchan_ready(&ctrl->shm);
+		uint32_t target = ready < need.want ? need.want : ready + 1;
 		int64_t timeout = VCHAN_FOREVER;
+		int rc;
 
 		if (ready >= need.want && (!ctrl->polled || ready >= need.desired))
 			return ready;
-		if (ready >= need.want)
-			target = ready + 1;
+		if (!open && ready < need.want)
+			return failure(EPIPE);
+		if (!open) {
+			expect_end(ctrl);
+			return ready;
+		}
 		target = vchan_pace_data(ctrl, target, &timeout);
 		ready = vchan_ask_ready(&ctrl->shm, target);
-		if (ready < need.want && !open)
-			return failure(EPIPE);
 		if (ready < need.want && vchan_release_writer(&ctrl->shm))
 			notify(ctrl);
 		if (ctrl->polled)
 			vchan_pace_arm(ctrl, timeout);
 		if (ready >= need.want || !ctrl->blocking)
 			return ready;
-		int rc = sleep_for(ctrl, timeout);
+		rc = sleep_for(ctrl, timeout);
 		if (rc < 0 && is_open(ctrl))
 			return failure(rc);
 	}
@@ -136,21 +147,21 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 static int64_t await_space(struct libvchan *ctrl, struct need need)
 {
 	while (is_open(ctrl)) {
-		uint32_t space = vchan_space(&ctrl->shm), target = need.want;
+		uint32_t space = vchan_space(&ctrl->shm);
+		uint32_t target = space < need.want ? need.want : space + 1;
 		int64_t timeout = VCHAN_FOREVER;
+		int rc;
 
 		if (space >= need.want &&
 		    (!ctrl->polled || ctrl->blocking || space >= need.desired))
 			return space;
-		if (space >= need.want)
-			target = space + 1;
 		target = vchan_pace_space(ctrl, target, &timeout);
 		space = vchan_ask_space(&ctrl->shm, target);
 		if (ctrl->polled)
 			vchan_pace_arm(ctrl, timeout);
 		if (space >= need.want || !ctrl->blocking)
 			return space;
-		int rc = sleep_for(ctrl, timeout);
+		rc = sleep_for(ctrl, timeout);
 		if (rc < 0 && is_open(ctrl))
 			return failure(rc);
 	}
@@ -268,12 +279,16 @@ int libvchan_data_ready(libvchan_t *ctrl)
 {
 	int64_t timeout = VCHAN_FOREVER;
 	uint32_t ready;
+	bool open;
 
 	if (start(ctrl))
 		return -1;
+	open = is_open(ctrl);
 	ready = vchan_ready(&ctrl->shm);
-	/* A full ring cannot get more, whatever the caller waits for. */
-	if (ready < ctrl->shm.rd.size) {
+	if (!open) {
+		expect_end(ctrl);
+	} else if (ready < ctrl->shm.rd.size) {
+		/* A full ring cannot get more, whatever the caller waits for. */
 		ready = vchan_ask_ready(&ctrl->shm, vchan_pace_data(ctrl, ready + 1, &timeout));
 		if (vchan_release_writer(&ctrl->shm))
 			notify(ctrl);
@@ -290,7 +305,9 @@ int libvchan_buffer_space(libvchan_t *ctrl)
 	if (start(ctrl))
 		return -1;
 	space = vchan_space(&ctrl->shm);
-	if (space < ctrl->shm.wr.size) {
+	if (!is_open(ctrl)) {
+		expect_end(ctrl);
+	} else if (space < ctrl->shm.wr.size) {
 		space = vchan_ask_space(&ctrl->shm, vchan_pace_space(ctrl, space + 1, &timeout));
 		vchan_pace_arm(ctrl, timeout);
 	}

@@ -372,6 +372,21 @@ static void read_to_end(int id)
 		check(libvchan_wait(&world.ends[id]) == -1, "waits for a peer that is gone");
 }
 
+static void poll_to_end(int id)
+{
+	uint8_t data[RING_MAX * 2];
+	int n;
+
+	libvchan_set_blocking(&world.ends[id], false);
+	libvchan_fd_for_select(&world.ends[id]);
+	while ((n = libvchan_read(&world.ends[id], data, setup.reads)) >= 0) {
+		arrived(id, data, n);
+		if (n < (int)setup.reads)
+			check(libvchan_wait(&world.ends[id]) == 0, "wait failed");
+	}
+	check(errno == EPIPE, "no end");
+}
+
 /* The reader closes early: the writer learns of it and does not hang. */
 static void read_some_and_close(int id)
 {
@@ -529,6 +544,14 @@ static void test_writer_closes(void **state)
 		{.size = 4, .writes = 3, .reads = 4, .total = 8});
 }
 
+static void test_writer_closes_on_poller(void **state)
+{
+	(void)state;
+	EXPLORE(poll_to_end, write_and_close, end_finished,
+		{.size = 2, .writes = 1, .reads = 2, .total = 3},
+		{.size = 4, .writes = 3, .reads = 8, .total = 6});
+}
+
 static void test_reader_closes(void **state)
 {
 	(void)state;
@@ -548,7 +571,7 @@ static void test_exchange(void **state)
 {
 	(void)state;
 	EXPLORE(exchange, exchange, both_finished,
-		{.size = 2, .writes = 2, .reads = 2, .total = 3});
+		{.size = 2, .writes = 2, .reads = 1, .total = 2});
 }
 
 int main(void)
@@ -560,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_look_then_wait),
 		cmocka_unit_test(test_poll),
 		cmocka_unit_test(test_writer_closes),
+		cmocka_unit_test(test_writer_closes_on_poller),
 		cmocka_unit_test(test_reader_closes),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_exchange),
