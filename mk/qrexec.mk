@@ -41,3 +41,15 @@ bench-qrexec: $(O)/qrexec/bench-policy
 	$(Q)$<
 .PHONY: bench-qrexec
 -include $(O)/qrexec/obj/qrexec/bench/bench_policy.c.d
+
+# test_qrexec_calls runs the programs, built like unit tests: with the sanitizers.
+define qrexec_unit_program
+$(O)/unit/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(patsubst %,$(O)/unit/obj/%.o,$(1) $(QREXEC_SRCS)) $(VCHAN_LIB)
+	$$(say) LD $$@
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^
+endef
+$(foreach t,$(QREXEC_TOOLS),$(eval $(call qrexec_unit_program,$(t))))
+QREXEC_UNIT_PROGRAMS := $(patsubst $(O)/qrexec/%,$(O)/unit/qrexec/%,$(QREXEC_PROGRAMS))
+$(O)/unit/obj/tests/unit/test_qrexec_calls.c.o: $(QREXEC_UNIT_PROGRAMS)
+-include $(patsubst %,$(O)/unit/obj/%.d,$(QREXEC_SRCS) $(QREXEC_TOOLS))

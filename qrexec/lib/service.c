@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Finding and starting what a call asks for.
+#define _GNU_SOURCE
+#include "service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "stream.h"
+#include "wire.h"
+
+static char *cut(char **rest)
+{
+	return strsep(rest, " ");
+}
+
+static bool parse_service(char *rest, struct service_call *call)
+{
+	call->full = cut(&rest);
+	call->source = cut(&rest);
+	call->target_type = cut(&rest);
+	call->target = cut(&rest);
+	/* No path: what leads out of the directories of services has no place in a name. */
+	return call->full && *call->full && *call->full != '+' && *call->full != '.' &&
+	       !strchr(call->full, '/') && call->source && *call->source && !rest &&
+	       !call->target_type == !call->target;
+}
+
+bool service_parse(char *text, bool with_user, struct service_call *ret_call)
+{
+	static const char rpc[] = "QUBESRPC ", nogui[] = "nogui:";
+	struct service_call call = {0};
+	char *colon;
+
+	if (with_user) {
+		colon = strchr(text, ':');
+		if (!colon || colon == text)
+			return false;
+		*colon = '\0';
+		call.user = text;
+		text = colon + 1;
+		if (!strncmp(text, nogui, sizeof(nogui) - 1))
+			text += sizeof(nogui) - 1;
+	}
+	if (strncmp(text, rpc, sizeof(rpc) - 1) != 0) {
+		call.command = text;
+		*ret_call = call;
+		return *text != '\0';
+	}
+	if (!parse_service(text + sizeof(rpc) - 1, &call))
+		return false;
+	*ret_call = call;
+	return true;
+}
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+/* NAME+ARGUMENT in any directory goes before NAME alone. */
+static bool find_program(const struct service_dirs *dirs, const char *full, char *ret_path,
+			 size_t size)
+{
+	int lengths[] = {(int)strlen(full), (int)strcspn(full, "+")};
+
+	for (size_t try = 0; try < 2; try++)
+		for (size_t i = 0; i < dirs->count; i++) {
+			int length;
+
+			if (lengths[try] > SERVICE_NAME_MAX)
+				continue;
+			length = snprintf(ret_path, size, "%s/%.*s", dirs->dirs[i], lengths[try],
+					  full);
+			if (length < (int)size && is_program(ret_path))
+				return true;
+		}
+	return false;
+}
+
+static void set_environment(const struct service_call *call)
+{
+	const char *plus;
+	char pid[16];
+
+	if (call->command)
+		return;
+	plus = strchr(call->full, '+');
+	snprintf(pid, sizeof(pid), "%d", (int)getppid());
+	setenv("QREXEC_AGENT_PID", pid, 1);
+	setenv("QREXEC_SERVICE_FULL_NAME", call->full, 1);
+	setenv("QREXEC_REMOTE_DOMAIN", call->source, 1);
+	if (plus)
+		setenv("QREXEC_SERVICE_ARGUMENT", plus + 1, 1);
+	else
+		unsetenv("QREXEC_SERVICE_ARGUMENT");
+	if (!call->target)
+		return;
+	setenv("QREXEC_REQUESTED_TARGET_TYPE", call->target_type, 1);
+	setenv(strcmp(call->target_type, "name") ? "QREXEC_REQUESTED_TARGET_KEYWORD"
+						 : "QREXEC_REQUESTED_TARGET",
+	       call->target, 1);
+}
+
+/* Root becomes the user that the call is for; anybody else can be himself only. */
+static bool become(const struct passwd *user)
+{
+	if (user->pw_uid == geteuid())
+		return true;
+	if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) ||
+	    setuid(user->pw_uid) || setenv("HOME", user->pw_dir, 1) ||
+	    setenv("USER", user->pw_name, 1) || setenv("LOGNAME", user->pw_name, 1) ||
+	    setenv("SHELL", user->pw_shell, 1))
+		return false;
+	return !chdir(user->pw_dir) || !chdir("/");
+}
+
+__attribute__((noreturn)) static void run_child(const struct service_call *call, const char *path,
+						const struct passwd *user)
+{
+	const char *plus = call->command ? NULL : strchr(call->full, '+');
+	const char *shell = user && *user->pw_shell ? user->pw_shell : "/bin/sh";
+	char name[64];
+
+	if (user && !become(user))
+		_exit(WIRE_EXIT_PROBLEM);
+	set_environment(call);
+	if (!call->command) {
+		execl(path, path, plus && plus[1] ? plus + 1 : NULL, NULL);
+	} else {
+		/* A dash before its name makes it a login shell. */
+		snprintf(name, sizeof(name), "-%.60s",
+			 strrchr(shell, '/') ? strrchr(shell, '/') + 1 : shell);
+		execl(shell, name, "-c", call->command, NULL);
+	}
+	_exit(errno == ENOENT ? WIRE_EXIT_NOT_FOUND : WIRE_EXIT_PROBLEM);
+}
+
+static void close_pair(int pair[2])
+{
+	if (pair[0] >= 0)
+		close(pair[0]);
+	if (pair[1] >= 0)
+		close(pair[1]);
+}
+
+/* Forks with pipes at 0, 1 and, if wanted, 2. Returns like fork(): 0 in the child. */
+static pid_t fork_with_pipes(bool with_err, struct service_pipes *ret_pipes)
+{
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+	pid_t pid = -1;
+
+	if (!pipe2(in, O_CLOEXEC) && !pipe2(out, O_CLOEXEC) &&
+	    (!with_err || !pipe2(err, O_CLOEXEC)))
+		pid = fork();
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_DFL);
+		signal(SIGCHLD, SIG_DFL);
+		if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 || (with_err && dup2(err[1], 2) < 0))
+			_exit(WIRE_EXIT_PROBLEM);
+		close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+		return 0;
+	}
+	if (pid < 0) {
+		close_pair(in);
+		close_pair(out);
+		close_pair(err);
+		return -1;
+	}
+	close(in[0]);
+	close(out[1]);
+	if (with_err)
+		close(err[1]);
+	*ret_pipes = (struct service_pipes){in[1], out[0], err[0], pid};
+	return pid;
+}
+
+int service_spawn(const struct service_call *call, const struct service_dirs *dirs,
+		  struct service_pipes *ret_pipes)
+{
+	const struct passwd *user = NULL;
+	char path[PATH_MAX] = "";
+	pid_t pid;
+
+	if (!call->command && !find_program(dirs, call->full, path, sizeof(path)))
+		return WIRE_EXIT_NOT_FOUND;
+	if (call->user) {
+		user = getpwnam(call->user);
+		if (!user || (geteuid() && user->pw_uid != geteuid()))
+			return WIRE_EXIT_PROBLEM;
+	}
+	pid = fork_with_pipes(true, ret_pipes);
+	if (pid == 0)
+		run_child(call, path, user);
+	return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
+}
+
+int service_spawn_local(char *const argv[], struct service_pipes *ret_pipes)
+{
+	pid_t pid = fork_with_pipes(false, ret_pipes);
+
+	if (pid == 0) {
+		execvp(argv[0], argv);
+		_exit(errno == ENOENT ? WIRE_EXIT_NOT_FOUND : WIRE_EXIT_PROBLEM);
+	}
+	return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
+}
+
+int service_serve(const struct service_call *call, const struct service_dirs *dirs, int domain,
+		  int port, bool just_exec)
+{
+	libvchan_t *vchan = vchan_connect(domain, port, STREAM_CONNECT_SECONDS);
+	struct service_pipes pipes;
+	struct stream stream;
+	int rc;
+
+	if (!vchan)
+		return WIRE_EXIT_PROBLEM;
+	rc = service_spawn(call, dirs, &pipes);
+	if (!rc && just_exec) {
+		close(pipes.to);
+		close(pipes.from);
+		close(pipes.err);
+	}
+	if (rc || just_exec) {
+		rc = stream_end(vchan, rc);
+	} else {
+		stream = (struct stream){vchan, true, pipes.to, pipes.from, pipes.err, pipes.pid};
+		rc = stream_run(&stream);
+	}
+	libvchan_close(vchan);
+	return rc;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The data channel of one call: between a vchan and the descriptors of a local program. */
+#ifndef QREXEC_STREAM_H
+#define QREXEC_STREAM_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "channel.h"
+
+/* Size of each ring, as the known implementation has it, and how long a peer may take to connect. */
+#define STREAM_RING	       65536
+#define STREAM_CONNECT_SECONDS 120
+
+struct stream {
+	libvchan_t *vchan;
+	bool service;	/* this end runs the service; else it is the caller */
+	int to_local;	/* what the peer sends goes here; -1: nowhere */
+	int from_local; /* what is read here goes to the peer */
+	int err_local;	/* the service's standard error; the caller's own is where it comes out */
+	pid_t pid;	/* the local program, or -1 */
+};
+
+/*
+ * Carries the data until the call is over; closes the descriptors, but not the vchan. Returns the exit code
+ * of the service; WIRE_EXIT_PROBLEM if the channel ended before there was one.
+ */
+int stream_run(const struct stream *stream);
+
+/* The service's side of a call without data: it did not start, or nobody waits for it. */
+int stream_end(libvchan_t *vchan, int exit_code);
+
+#endif

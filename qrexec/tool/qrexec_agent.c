@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// qrexec-agent: runs in a qube; executes what dom0 asks for, and passes on the calls of local programs.
+#define _GNU_SOURCE
+#include "../lib/channel.h"
+#include "../lib/service.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Calls of local programs, and executions. The daemon has 256 ports: more cannot be open. */
+#define MAX_CALLERS    256
+#define MAX_EXECUTIONS 512
+
+/* A local qrexec-client-vm. Its socket stays open as long as its call is. */
+struct caller {
+	bool used, asked, connected;
+	unsigned int serial;
+	struct wire_exec where;
+	struct channel channel;
+};
+
+struct execution {
+	pid_t pid; /* 0: free */
+	int pid_fd;
+	struct wire_exec where;
+};
+
+static struct agent {
+	struct channel control;
+	int version, listener;
+	unsigned int serial;
+	struct service_dirs dirs;
+	struct caller callers[MAX_CALLERS];
+	struct execution executions[MAX_EXECUTIONS];
+} agent;
+
+static int terminated(const struct wire_exec *where)
+{
+	struct wire_exec message = {where->domain, where->port, ""};
+
+	return channel_send_exec(&agent.control, WIRE_CONNECTION_TERMINATED, &message);
+}
+
+static int drop_caller(struct caller *caller)
+{
+	bool connected = caller->connected;
+
+	channel_finish(&caller->channel);
+	caller->used = false;
+	return connected ? terminated(&caller->where) : 0;
+}
+
+/* In the child: it must hold nothing of the agent's, or nobody would notice that the agent died. */
+__attribute__((noreturn)) static void execute(struct service_call *call,
+					      const struct wire_exec *where, bool just_exec)
+{
+	close_range(3, ~0u, 0);
+	_exit(service_serve(call, &agent.dirs, (int)where->domain, (int)where->port, just_exec));
+}
+
+static int start_execution(const struct wire_exec *where, char *text, bool just_exec)
+{
+	struct execution *execution = NULL;
+	struct service_call call;
+
+	for (size_t i = 0; i < MAX_EXECUTIONS && !execution; i++)
+		if (!agent.executions[i].pid)
+			execution = &agent.executions[i];
+	/* The caller notices that nobody connects when dom0 frees the port. */
+	if (!execution || !service_parse(text, true, &call))
+		return terminated(where);
+	execution->pid = fork();
+	if (execution->pid == 0)
+		execute(&call, where, just_exec);
+	execution->where = *where;
+	execution->pid_fd = execution->pid > 0 ? pidfd_open(execution->pid, 0) : -1;
+	if (execution->pid_fd >= 0)
+		return 0;
+	execution->pid = 0;
+	return terminated(where);
+}
+
+static struct caller *find_caller(const char *ident)
+{
+	char own[WIRE_IDENT_SIZE];
+
+	for (size_t i = 0; i < MAX_CALLERS; i++) {
+		snprintf(own, sizeof(own), "SOCKET%zu-%u", i, agent.callers[i].serial);
+		if (agent.callers[i].used && agent.callers[i].asked && !strcmp(own, ident))
+			return &agent.callers[i];
+	}
+	return NULL;
+}
+
+static int connect_caller(const struct wire_exec *where)
+{
+	struct caller *caller = find_caller(where->text);
+
+	/* It has gone meanwhile: the other end learns it from the port. */
+	if (!caller || caller->connected)
+		return terminated(where);
+	caller->connected = true;
+	caller->where = (struct wire_exec){where->domain, where->port, ""};
+	if (channel_send_exec(&caller->channel, WIRE_SERVICE_CONNECT, &caller->where))
+		return drop_caller(caller);
+	return 0;
+}
+
+static int handle_control(const struct wire_header *header, uint8_t *body)
+{
+	char ident[WIRE_IDENT_SIZE];
+	struct caller *caller;
+	struct wire_exec exec;
+
+	switch (header->type) {
+	case WIRE_EXEC_CMDLINE:
+	case WIRE_JUST_EXEC:
+	case WIRE_SERVICE_CONNECT:
+		if (wire_decode_exec(body, header->length, &exec))
+			return -EPROTO;
+		if (header->type == WIRE_SERVICE_CONNECT)
+			return connect_caller(&exec);
+		return start_execution(&exec, (char *)body + 2 * sizeof(uint32_t),
+				       header->type == WIRE_JUST_EXEC);
+	case WIRE_SERVICE_REFUSED:
+		if (wire_decode_ident(body, header->length, ident))
+			return -EPROTO;
+		caller = find_caller(ident);
+		if (caller && !caller->connected) {
+			channel_send(&caller->channel, WIRE_SERVICE_REFUSED, body, header->length);
+			return drop_caller(caller);
+		}
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+/* A request of a local program goes on to dom0 with an ident of ours in place of its own. */
+static int pass_on(struct caller *caller, const struct wire_header *header, uint8_t *body)
+{
+	static uint8_t out[WIRE_BODY_MAX];
+	struct wire_trigger trigger;
+	uint32_t type;
+	int length;
+
+	if (caller->asked || wire_decode_trigger(header->type, body, header->length, &trigger))
+		return drop_caller(caller);
+	snprintf(trigger.ident, sizeof(trigger.ident), "SOCKET%zu-%u",
+		 (size_t)(caller - agent.callers), caller->serial);
+	length = wire_encode_trigger(agent.version, &trigger, &type, out, sizeof(out));
+	if (length < 0)
+		return drop_caller(caller);
+	caller->asked = true;
+	return channel_send(&agent.control, type, out, (size_t)length);
+}
+
+static int serve_caller(struct caller *caller)
+{
+	struct wire_header header = {0};
+	uint8_t *body = NULL;
+	int rc = channel_flush(&caller->channel);
+
+	if (!rc)
+		rc = channel_receive(&caller->channel, &header, &body);
+	if (rc > 0)
+		return pass_on(caller, &header, body);
+	return rc < 0 ? drop_caller(caller) : 0;
+}
+
+static void accept_caller(void)
+{
+	int fd = accept4(agent.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < MAX_CALLERS; i++)
+		if (!agent.callers[i].used) {
+			agent.callers[i] = (struct caller){.serial = agent.serial++};
+			agent.callers[i].used = !channel_init(&agent.callers[i].channel, NULL, fd);
+			return;
+		}
+	close(fd);
+}
+
+static int reap(struct execution *execution)
+{
+	waitpid(execution->pid, NULL, 0);
+	close(execution->pid_fd);
+	execution->pid = 0;
+	return terminated(&execution->where);
+}
+
+static size_t collect(struct pollfd *p)
+{
+	size_t n = 0;
+
+	p[n++] = (struct pollfd){channel_fd(&agent.control), POLLIN, 0};
+	p[n++] = (struct pollfd){agent.listener, POLLIN, 0};
+	for (size_t i = 0; i < MAX_CALLERS; i++, n++) {
+		p[n] = (struct pollfd){-1, 0, 0};
+		if (agent.callers[i].used)
+			p[n] = (struct pollfd){channel_fd(&agent.callers[i].channel),
+					       channel_events(&agent.callers[i].channel), 0};
+	}
+	for (size_t i = 0; i < MAX_EXECUTIONS; i++, n++)
+		p[n] = (struct pollfd){agent.executions[i].pid ? agent.executions[i].pid_fd : -1,
+				       POLLIN, 0};
+	return n;
+}
+
+static int turn(void)
+{
+	static struct pollfd p[2 + MAX_CALLERS + MAX_EXECUTIONS];
+	struct wire_header header = {0};
+	uint8_t *body = NULL;
+	int rc = channel_flush(&agent.control);
+
+	while (!rc && (rc = channel_receive(&agent.control, &header, &body)) > 0)
+		rc = handle_control(&header, body);
+	if (rc < 0)
+		return rc;
+	if (poll(p, collect(p), -1) < 0)
+		return errno == EINTR ? 0 : -errno;
+	channel_polled(&agent.control, p[0].revents);
+	if (p[1].revents)
+		accept_caller();
+	for (size_t i = 0; i < MAX_CALLERS && !rc; i++)
+		if (p[2 + i].revents)
+			rc = serve_caller(&agent.callers[i]);
+	for (size_t i = 0; i < MAX_EXECUTIONS && !rc; i++)
+		if (p[2 + MAX_CALLERS + i].revents)
+			rc = reap(&agent.executions[i]);
+	return rc;
+}
+
+/* The agent speaks first, even before anybody is there to hear it. */
+static int greet(int port_domain)
+{
+	libvchan_t *vchan = libvchan_server_init(port_domain, WIRE_CONTROL_PORT, 65536, 65536);
+	struct wire_header header = {0};
+	uint32_t untrusted_version;
+	uint8_t *body = NULL;
+	int rc;
+
+	if (!vchan)
+		return -errno;
+	rc = channel_init(&agent.control, vchan, -1);
+	if (!rc)
+		rc = channel_send_hello(&agent.control, WIRE_VERSION);
+	while (!rc &&
+	       (rc = channel_receive_wait(&agent.control, 3600, &header, &body)) == -ETIMEDOUT)
+		rc = 0;
+	if (rc <= 0)
+		return rc ? rc : -EPROTO;
+	if (header.type != WIRE_HELLO || wire_decode_hello(body, header.length, &untrusted_version))
+		return -EPROTO;
+	agent.version = wire_negotiate(WIRE_VERSION, untrusted_version);
+	return agent.version < 0 ? agent.version : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+					      {"service-dir", required_argument, NULL, 'S'},
+					      {NULL, 0, NULL, 0}};
+	const char *path = "/run/qubes/qrexec-agent";
+	int option, rc;
+
+	while ((option = getopt_long(argc, argv, "s:S:", longs, NULL)) != -1)
+		if (option == 's') {
+			path = optarg;
+		} else if (option == 'S' && agent.dirs.count < SERVICE_DIRS_MAX) {
+			agent.dirs.dirs[agent.dirs.count++] = optarg;
+		} else {
+			fprintf(stderr,
+				"usage: qrexec-agent [--socket PATH] [--service-dir DIR]…\n");
+			return 2;
+		}
+	if (!agent.dirs.count)
+		agent.dirs = (struct service_dirs){{"/run/qubes-rpc", "/usr/local/etc/qubes-rpc",
+						    "/etc/qubes-rpc"},
+						   3};
+	signal(SIGPIPE, SIG_IGN);
+	agent.listener = socket_listen(path, 0666);
+	if (agent.listener < 0) {
+		fprintf(stderr, "qrexec-agent: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	rc = greet(0);
+	while (!rc)
+		rc = turn();
+	fprintf(stderr, "qrexec-agent: the channel to dom0 ended: %s\n", strerror(-rc));
+	return 1;
+}
