@@ -174,14 +174,14 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			break;
 		case 'X':
 			s.upper = true;
-			/* fall through */
+			__attribute__((fallthrough));
 		case 'x':
 			base = 16;
-			/* fall through */
+			__attribute__((fallthrough));
 		case 'o':
 			if (*fmt == 'o')
 				base = 8;
-			/* fall through */
+			__attribute__((fallthrough));
 		case 'u':
 			put_number(&o, &s,
 				   s.length >= 1 ? va_arg(ap, unsigned long) : va_arg(ap, unsigned),
