@@ -75,6 +75,12 @@ def check_make(target):
     return check
 
 
+def check_clang(_files):
+    """The other compiler accepts everything, too."""
+    good, out = make("CC=clang", f"O={OUT}/clang", "hypervisor", "tools", keep_going=True)
+    return "" if good else "\n".join(line for line in out.splitlines() if "error" in line) or "make failed"
+
+
 def check_neutral(files):
     common = c_files(files, "hypervisor/common/")
     arch = r"^\s*#\s*(if|ifdef|ifndef|elif)\b.*(x86|X86|arm|ARM|aarch64|amd64|i386|riscv)"
@@ -117,6 +123,7 @@ CHECKS = [
     ("clang-format", check_format),
     ("cppcheck", check_cppcheck),
     ("clang-tidy", check_make("lint-tidy")),
+    ("builds-with-clang", check_clang),
     ("headers-alone", check_make("lint-headers")),
     ("common-is-neutral", check_neutral),
     ("vendor-words", check_vendor),

@@ -335,7 +335,7 @@ check_stress() {
 # Nothing that the kernel itself calls a defect.
 check_dmesg() {
     dmesg > /run/dmesg
-    grep -E 'BUG:|WARNING:|Call Trace|Oops|soft lockup|hung task|unchecked MSR|spurious|nobody cared|lost interrupt|RIP: 0010' /run/dmesg > /run/bad
+    grep -E 'BUG:|WARNING: CPU|Call Trace|Oops|soft lockup|hung task|unchecked MSR|spurious|nobody cared|lost interrupt|RIP: 0010' /run/dmesg > /run/bad
     if [ -s /run/bad ]; then
         sed 's/^/DMESG /' /run/bad | head -n 20
         fail "$(head -n 1 /run/bad)"

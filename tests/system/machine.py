@@ -238,7 +238,10 @@ class Machine:
         self.serial.setblocking(False)
 
     def command_qmp(self, command, **arguments):
-        self.qmp.send(command, **arguments)
+        try:
+            self.qmp.send(command, **arguments)
+        except OSError as gone:
+            raise Exited(f"no emulator to take QMP {command}") from gone
         end = time.monotonic() + 30
         while not self.qmp.replies:
             if time.monotonic() > end or not self._pump(0.2):
