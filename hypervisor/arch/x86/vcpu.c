@@ -169,6 +169,9 @@ static void start_real_mode(struct vcpu *v)
 	v->arch.inject.valid = false;
 	v->arch.nmi_pending = v->arch.nmi_blocked = false;
 	v->arch.sipi_pending = false;
+	/* The reset took an upcall that was waiting; its pending flag would keep every further one away. */
+	if (READ_ONCE(v->info->evtchn_upcall_pending))
+		arch_event_upcall(v);
 }
 
 void vcpu_start_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
