@@ -199,6 +199,8 @@ class Dom0Boot:
             log = f.read()
         if self.attacks:
             faults = re.findall(rf"^.*(?:{DMA_FAULT[HYPERVISOR]}).*$", vm.text, re.M)
+            if not faults and vm.iommu == "amdvi":
+                faults = [m[0] for m in EMULATOR_FAULT.finditer(log)]
             if faults:
                 self.stage.ok(f"{self.name}.dma-reported", faults[-1])
             else:
