@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 
+from . import machine
+
 PATTERN = b"BULKHEAD-GUEST-FRAME"
 # Guest frames that may be mapped: the enumerated long-lived ones, and windows of the moment.
 GUEST_FRAMES_MAX = 8
@@ -47,16 +49,24 @@ def mapped(vm, cpu):
     return found
 
 
+def physical_runs(vm, mappings):
+    """Runs (start, end) of mapped physical memory. Device memory is left out: it may react to being read."""
+    hole = range(min(vm.mem << 20, 2 << 30), 4 << 30)
+    runs = []
+    for start, size in sorted({(m.physical, m.size) for m in mappings if m.physical not in hole}):
+        if runs and start <= runs[-1][1]:
+            runs[-1][1] = max(runs[-1][1], start + size)
+        else:
+            runs.append([start, start + size])
+    return runs
+
+
 def guest_frames(vm, mappings):
-    """Virtual addresses behind which a page begins with the guest's pattern."""
-    ranges, hits = {}, []
-    for m in mappings:
-        # Device memory has nothing to hide and may react to being read.
-        if m.physical < vm.mem << 20 or m.physical >= 1 << 32:
-            ranges[m.physical] = m
-    for physical, m in sorted(ranges.items()):
-        data = vm.physical(physical, m.size)
-        hits += [m.virtual + at for at in range(0, m.size, PAGE) if data.startswith(PATTERN, at)]
+    """Physical addresses of mapped pages that begin with the guest's pattern."""
+    hits = []
+    for start, end in physical_runs(vm, mappings):
+        data = vm.physical(start, end - start)
+        hits += [start + at for at in range(0, end - start, PAGE) if data.startswith(PATTERN, at)]
     return hits
 
 
@@ -65,6 +75,8 @@ def check_cpu(stage, name, vm, cpu, bounds):
         stage.fail(name, f"CPU {cpu} was never met inside the hypervisor")
         return
     mappings = mapped(vm, cpu)
+    with open(os.path.join(machine.LOGS, f"{vm.name}.cpu{cpu}.tlb"), "w", encoding="ascii") as f:
+        f.writelines(m.text + "\n" for m in mappings)
     both = [m.text for m in mappings if m.writable and m.executable]
     user = [m.text for m in mappings if m.user]
     code = [m for m in mappings if m.executable]
@@ -79,15 +91,16 @@ def check_cpu(stage, name, vm, cpu, bounds):
     elif len(hits) > GUEST_FRAMES_MAX:
         stage.fail(name, f"{len(hits)} pages of the guest are mapped", "\n".join(map(hex, hits[:10])))
     else:
-        size = sum(m.size for m in mappings) >> 10
-        stage.ok(name, f"{len(mappings)} mappings, {size} KiB, {len(code)} executable, {len(hits)} of the guest")
+        size = sum(end - start for start, end in physical_runs(vm, mappings)) >> 10
+        stage.ok(name, f"{size} KiB of memory, {len(code)} executable pages, {len(hits)} pages of the guest")
 
 
 def pattern_is_there(vm):
-    """The positive control: somewhere in the machine's low memory are many pages of the pattern, or else the walk would
-    prove nothing."""
+    """The positive control: somewhere in the machine's memory are many pages of the pattern, or else the walk would prove
+    nothing."""
     step, hits = 256 << 20, 0
-    for start in range(0, 2 << 30, step):
+    low = min(vm.mem << 20, 2 << 30)
+    for start in [*range(4 << 30, (4 << 30) + (vm.mem << 20) - low, step), *range(0, low, step)]:
         hits += vm.physical(start, step).count(PATTERN)
         if hits > 1000:
             return True
