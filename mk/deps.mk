@@ -8,7 +8,8 @@ DEPS := \
 	qemu-system-x86 ovmf ipxe-qemu qemu-utils \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools dosfstools \
 	busybox-static cpio kmod xz-utils zstd e2fsprogs \
-	mmdebstrap acpica-tools
+	mmdebstrap acpica-tools \
+	spin groff-base pkg-config
 
 deps:
 	@missing=$$(for p in $(DEPS); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | \

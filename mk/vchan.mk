@@ -16,6 +16,8 @@ $(eval $(call stamp,VCHAN_FLAGS_ALL,$(O)/vchan/.flags))
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+VCHAN_PC_ALL = $(PREFIX) $(LIBDIR) $(VCHAN_VERSION)
+$(eval $(call stamp,VCHAN_PC_ALL,$(O)/vchan/.prefix))
 
 $(O)/vchan/obj/%.o: % $(O)/vchan/.flags
 	$(say) CC $<
@@ -43,7 +45,7 @@ $(VCHAN_LIB): $(VCHAN_OBJS) $(O)/vchan/.header
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='libvchan_*' $(O)/vchan/libvchan.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(O)/vchan/libvchan.o
 
-$(O)/vchan/vchan.pc: vchan/vchan.pc.in $(O)/vchan/.flags
+$(O)/vchan/vchan.pc: vchan/vchan.pc.in $(O)/vchan/.prefix
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VCHAN_VERSION)|' $< > $@
 
@@ -51,12 +53,45 @@ vchan: $(O)/vchan/libvchan.so $(VCHAN_LIB) $(O)/vchan/vchan.pc
 all: vchan
 
 install-vchan: vchan
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 755 $(O)/vchan/$(VCHAN_SONAME) $(DESTDIR)$(LIBDIR)/$(VCHAN_SONAME)
 	ln -sfn $(VCHAN_SONAME) $(DESTDIR)$(LIBDIR)/libvchan.so
 	install -m 644 $(VCHAN_LIB) $(DESTDIR)$(LIBDIR)/
 	install -m 644 $(O)/vchan/vchan.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 vchan/libvchan.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 docs/man/libvchan*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 
 -include $(VCHAN_OBJS:.o=.d)
 .PHONY: vchan install-vchan
+
+# Programs for tests in domains and for measurements; static, as they are copied into small images.
+VCHAN_TEST_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) $(VCHAN_CFLAGS)
+VCHAN_STOCK_LIBS := -l:libxenvchan.a -l:libxengnttab.a -l:libxenevtchn.a -l:libxenstore.a -l:libxentoolcore.a \
+	-l:libxentoollog.a -lpthread
+VCHAN_PROGRAMS := $(addprefix $(O)/vchan/,vchan-echo vchan-echo-stock stress bench)
+
+$(O)/vchan/vchan-echo: tests/vchan/vchan-echo.c $(VCHAN_LIB) vchan/libvchan.h
+	$(say) LD $@
+	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) -static -o $@ $< $(VCHAN_LIB)
+
+# The peer: Debian's library behind the same program.
+$(O)/vchan/vchan-echo-stock: tests/vchan/vchan-echo.c tests/vchan/stock.h $(VCHAN_LIB)
+	$(say) LD $@
+	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) -DSTOCK -static -o $@ $< $(VCHAN_STOCK_LIBS)
+
+$(O)/vchan/stress: tests/vchan/stress.c $(VCHAN_SRCS) $(wildcard vchan/*.h)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) -O1 -fsanitize=thread -o $@ $< $(VCHAN_SRCS) -lpthread
+
+$(O)/vchan/bench: bench/vchan.c $(VCHAN_LIB) vchan/libvchan.h
+	$(say) LD $@
+	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) -o $@ $< $(VCHAN_LIB) -lpthread
+
+vchan-programs: vchan $(VCHAN_PROGRAMS)
+vchan-check:
+	+$(Q)$(RUN_TESTS) vchan
+bench-vchan: $(O)/vchan/bench
+	$(Q)$<
+bench: bench-vchan
+.PHONY: vchan-programs vchan-check bench-vchan

@@ -52,6 +52,7 @@ struct vchan_pace {
 	bool impatient;	   /* waiting for much space was in vain the last time */
 	int64_t deadline;  /* of a wait by the caller, CLOCK_MONOTONIC nanoseconds; 0: none */
 	int timer;	   /* shows the deadline to a caller that polls; -1: never needed so far */
+	unsigned linger_skip, linger_misses; /* looks left out, since that many were in vain */
 };
 
 struct libvchan {
@@ -74,6 +75,11 @@ struct libvchan {
  */
 uint32_t vchan_pace_data(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout);
 uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout);
+/*
+ * Looks for a moment whether `want` bytes of data (space) appear, before going to sleep for them: waking up takes longer
+ * than a peer that runs needs for its next step. False: they did not.
+ */
+bool vchan_pace_linger(struct libvchan *ctrl, bool data, uint32_t want);
 /* A wait that was limited by the above ended without an event. */
 void vchan_pace_lull(struct libvchan *ctrl);
 /* The caller is going to wait by itself, with libvchan_wait() or its descriptor. */

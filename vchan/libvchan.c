@@ -129,6 +129,8 @@ static int64_t await_data(struct libvchan *ctrl, struct need need)
 			expect_end(ctrl);
 			return ready;
 		}
+		if (ctrl->blocking && ready < need.want && vchan_pace_linger(ctrl, true, need.want))
+			continue;
 		target = vchan_pace_data(ctrl, target, &timeout);
 		ready = vchan_ask_ready(&ctrl->shm, target);
 		if (ready < need.want && vchan_release_writer(&ctrl->shm))
@@ -155,6 +157,8 @@ static int64_t await_space(struct libvchan *ctrl, struct need need)
 		if (space >= need.want &&
 		    (!ctrl->polled || ctrl->blocking || space >= need.desired))
 			return space;
+		if (ctrl->blocking && vchan_pace_linger(ctrl, false, need.want))
+			continue;
 		target = vchan_pace_space(ctrl, target, &timeout);
 		space = vchan_ask_space(&ctrl->shm, target);
 		if (ctrl->polled)

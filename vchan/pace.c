@@ -5,6 +5,7 @@
 #include "atomic.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -15,6 +16,12 @@
 #define NANOSECONDS_MIN	     100000
 
 #define SECOND 1000000000
+
+/* About what waking up costs; when it was in vain, the next looks are left out, up to so many. */
+#ifndef LINGER_NANOSECONDS
+# define LINGER_NANOSECONDS 20000
+#endif
+#define LINGER_SKIP_MAX 63
 
 static uint32_t most_of(uint32_t size)
 {
@@ -93,6 +100,48 @@ static int64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static uint32_t progress(const struct libvchan *ctrl, bool data)
+{
+	return data ? vchan_ready(&ctrl->shm) : vchan_space(&ctrl->shm);
+}
+
+bool vchan_pace_linger(struct libvchan *ctrl, bool data, uint32_t want)
+{
+	int64_t end;
+	int i;
+
+	/* Only in the middle of a stream; who waits for an answer waits for work that takes its time. */
+	if (LINGER_NANOSECONDS == 0 || (data && ctrl->pace.streamed < ctrl->shm.rd.size / 2))
+		return false;
+	if (ctrl->pace.linger_skip) {
+		ctrl->pace.linger_skip--;
+		return false;
+	}
+	end = now() + LINGER_NANOSECONDS;
+	do {
+		for (i = 0; i < 64; i++) {
+			if (progress(ctrl, data) >= want) {
+				ctrl->pace.linger_misses /= 2;
+				return true;
+			}
+			relax();
+		}
+		/* The peer may be waiting for this very CPU. */
+		sched_yield();
+	} while (now() < end);
+	if (ctrl->pace.linger_misses < LINGER_SKIP_MAX)
+		ctrl->pace.linger_misses = ctrl->pace.linger_misses * 2 + 1;
+	ctrl->pace.linger_skip = ctrl->pace.linger_misses;
+	return false;
 }
 
 static void set_timer(struct libvchan *ctrl, int64_t time)

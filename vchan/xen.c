@@ -2,7 +2,7 @@
 // The transport between domains: granted pages, event channels, and XenStore for meeting and for the death of domains.
 #include "internal.h"
 #include "xen_dev.h"
-#include "xenstore.h"
+#include "xs.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -38,6 +38,7 @@ static int no_epoll(const struct epoll_event *event)
 
 static bool in_setup;
 
+#define LINGER_NANOSECONDS	    0
 #define VCHAN_STEP()		    (in_setup ? (void)0 : explore_step())
 #define clock_gettime(id, t)	    stopped_clock(id, t)
 #define timerfd_create(c, f)	    77

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The Xen transport on faked devices and XenStore; its other end is ours or Debian's libxenvchan, in both roles.
 // links: vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c vchan/rendezvous.c vchan/xen.c
-// links: vchan/xen_dev.c vchan/xenstore.c tests/vchan/fake_xen.c tests/vchan/fake_xenstore.c
+// links: vchan/xen_dev.c vchan/xs.c tests/vchan/fake_xen.c tests/vchan/fake_xenstore.c
 // cflags: -D_GNU_SOURCE
 // libs: -Wl,--wrap=open,--wrap=__open_2,--wrap=ioctl,--wrap=mmap,--wrap=munmap,--wrap=close,--wrap=write
 // libs: -Wl,--wrap=timerfd_settime -l:libxenvchan.a -l:libxengnttab.a -l:libxenevtchn.a -l:libxenstore.a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A small XenStore client on the kernel's device: no thread, no transaction that has to succeed. */
-#ifndef VCHAN_XENSTORE_H
-#define VCHAN_XENSTORE_H
+#ifndef VCHAN_XS_H
+#define VCHAN_XS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // XenStore's wire protocol (xen/io/xs_wire.h), one request at a time.
-#include "xenstore.h"
+#include "xs.h"
 
 #include <errno.h>
 #include <fcntl.h>
