@@ -199,10 +199,11 @@ class Dom0Boot:
             log = f.read()
         if self.attacks:
             faults = re.findall(rf"^.*(?:{DMA_FAULT[HYPERVISOR]}).*$", vm.text, re.M)
-            if not faults and vm.iommu == "amdvi":
-                faults = [m[0] for m in EMULATOR_FAULT.finditer(log)]
             if faults:
                 self.stage.ok(f"{self.name}.dma-reported", faults[-1])
+            elif vm.iommu == "amdvi":
+                # It takes the event log for full whatever is in it (amdvi_test_mask() has OR for AND).
+                self.stage.skip(f"{self.name}.dma-reported", "QEMU 7.2 never writes an event of AMD-Vi")
             else:
                 self.stage.fail(f"{self.name}.dma-reported", "no fault is on the hypervisor's console")
         bad = [m[0] for m in re.finditer(BAD_LINES[HYPERVISOR], vm.text, re.M)]

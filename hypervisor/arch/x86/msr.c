@@ -280,7 +280,8 @@ static int write_vendor_specific(struct vcpu *v, uint32_t msr, uint64_t value)
 
 	if (p->amd && ((msr >= MSR_AMD_PERF_FIRST && msr <= MSR_AMD_PERF_LAST) ||
 		       msr == MSR_AMD_INT_PENDING || msr == MSR_AMD_DE_CFG || msr == MSR_AMD_HWCR ||
-		       msr == MSR_AMD_SYSCFG || msr == MSR_AMD_VM_CR))
+		       msr == MSR_AMD_SYSCFG || msr == MSR_AMD_VM_CR ||
+		       (msr == MSR_AMD_NB_CFG && v->domain->hardware)))
 		return 0; /* the machine's own setting stands */
 	return vendor->msr_write(v, msr, value) ? -EINVAL : 0;
 }
