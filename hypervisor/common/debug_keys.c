@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Debug keys: what the hypervisor prints of its state when asked. */
+#include <bulkhead/control.h>
 #include <bulkhead/debug_keys.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/log.h>
@@ -81,6 +82,20 @@ static void key_scheduler(void)
 	each_domain(print_runstates);
 }
 
+static void print_registers(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned i;
+
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
+		arch_vcpu_log(v);
+}
+
+static void key_registers(void)
+{
+	each_domain(print_registers);
+}
+
 static const struct {
 	char key;
 	const char *what;
@@ -89,6 +104,7 @@ static const struct {
 	{'h', "this list", key_help},
 	{'m', "memory", key_memory},
 	{'q', "domains and vCPUs", key_domains},
+	{'v', "registers of vCPUs", key_registers},
 	{'r', "scheduler and run states", key_scheduler},
 };
 

@@ -4,7 +4,10 @@
 #include <arch/hvm_context.h>
 #include <arch/vcpu.h>
 #include <arch/vendor.h>
+#include <arch/vlapic.h>
+#include <bulkhead/control.h>
 #include <bulkhead/domain.h>
+#include <bulkhead/log.h>
 #include <bulkhead/string.h>
 
 _Static_assert(sizeof(struct vcpu_guest_context) == 5168, "ABI");
@@ -109,6 +112,17 @@ void vcpu_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 		vcpu_clear_flag(v, VPF_DOWN);
 	else
 		vcpu_set_flag(v, VPF_DOWN);
+}
+
+void arch_vcpu_log(struct vcpu *v)
+{
+	log_info("d%uv%u: rip %016lx rsp %016lx rflags %06lx cr0 %08lx cr3 %lx cr4 %lx efer %lx\n",
+		 v->domain->id, v->id, v->arch.rip, v->arch.gprs.rsp, v->arch.rflags,
+		 vendor->get_cr(v, 0), vendor->get_cr(v, 3), vendor->get_cr(v, 4),
+		 vendor->get_efer(v));
+	log_info("  upcall vector 0x%x, legacy pending %u, highest IRR %d, TPR 0x%x, NMI pending %u blocked %u\n",
+		 v->arch.upcall_vector, v->arch.upcall_pending_legacy, vlapic_highest_irr(v),
+		 vlapic_get_tpr(v), v->arch.nmi_pending, v->arch.nmi_blocked);
 }
 
 void vcpu_context_reset(struct vcpu *v)

@@ -54,5 +54,7 @@ void arch_cpu_topology(unsigned cpu, uint32_t *ret_core, uint32_t *ret_socket);
 bool arch_iomem_grantable(uint64_t first_mfn, uint64_t nr);
 bool arch_ioports_grantable(unsigned first, unsigned nr);
 bool arch_irq_grantable(unsigned irq);
+/* Prints the registers of a vCPU as it last left its CPU; it may be running. */
+void arch_vcpu_log(struct vcpu *v);
 
 #endif
