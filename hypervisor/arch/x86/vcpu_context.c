@@ -120,9 +120,10 @@ void arch_vcpu_log(struct vcpu *v)
 		 v->domain->id, v->id, v->arch.rip, v->arch.gprs.rsp, v->arch.rflags,
 		 vendor->get_cr(v, 0), vendor->get_cr(v, 3), vendor->get_cr(v, 4),
 		 vendor->get_efer(v));
-	log_info("  upcall vector 0x%x, legacy pending %u, highest IRR %d, TPR 0x%x, NMI pending %u blocked %u\n",
-		 v->arch.upcall_vector, v->arch.upcall_pending_legacy, vlapic_highest_irr(v),
-		 vlapic_get_tpr(v), v->arch.nmi_pending, v->arch.nmi_blocked);
+	log_info(
+		"  upcall vector 0x%x, legacy pending %u, highest IRR %d, TPR 0x%x, NMI pending %u blocked %u\n",
+		v->arch.upcall_vector, v->arch.upcall_pending_legacy, vlapic_highest_irr(v),
+		vlapic_get_tpr(v), v->arch.nmi_pending, v->arch.nmi_blocked);
 }
 
 void vcpu_context_reset(struct vcpu *v)
