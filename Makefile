@@ -17,6 +17,7 @@ all: hypervisor tools
 # Settings of this machine only, if any.
 -include local.mk
 include mk/vars.mk
+include mk/font.mk
 include mk/hypervisor.mk
 include mk/tools.mk
 include mk/vchan.mk

@@ -5,7 +5,7 @@ HV_SRCS := $(sort $(wildcard hypervisor/common/*.c hypervisor/lib/*.c) \
 	$(call rwildcard3,hypervisor/drivers,c) $(call rwildcard3,hypervisor/arch/x86,c S))
 HV_OBJS := $(HV_SRCS:%=$(O)/hv/%.o)
 HV_LDS_SRC := hypervisor/arch/x86/bulkhead.lds.S
-HV_OBJS := $(filter-out $(O)/hv/$(HV_LDS_SRC).o,$(HV_OBJS))
+HV_OBJS := $(filter-out $(O)/hv/$(HV_LDS_SRC).o,$(HV_OBJS)) $(HV_GENERATED)
 HV_LDS := $(O)/hv/bulkhead.lds
 
 HV_INCLUDES := -Ihypervisor/include -Ihypervisor/arch/x86/include

@@ -2,12 +2,14 @@
 /* Detection of CPU features, and what the hypervisor switches on for its own protection. */
 #include <arch/cpufeature.h>
 #include <arch/cpu.h>
+#include <arch/paging.h>
 #include <bulkhead/bitmap.h>
 #include <bulkhead/log.h>
 #include <bulkhead/string.h>
 
 #define MSR_SPEC_CTRL	0x48
 #define MSR_PRED_CMD	0x49
+#define MSR_PAT		0x277
 #define MSR_EFER	0xc0000080
 #define SPEC_CTRL_IBRS	1U
 #define SPEC_CTRL_STIBP 2U
@@ -144,6 +146,7 @@ void cpu_enable_features(void)
 	__asm__ volatile("pushfq; andq %0, (%%rsp); popfq" ::"r"(~X86_EFLAGS_AC) : "memory", "cc");
 	if (cpu_has(CPU_XSAVE))
 		xsetbv(0, cpu_info.xcr0_mask);
+	wrmsr(MSR_PAT, HOST_PAT);
 	if (cpu_has(CPU_AUTOMATIC_IBRS))
 		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE);
 	if (cpu_spec_ctrl())

@@ -443,12 +443,18 @@ void vmap_free_range(const volatile void *p, unsigned pages)
 
 void vmap_unmap(const volatile void *p, unsigned pages)
 {
-	uint64_t va = (uintptr_t)p & PAGE_MASK;
+	uint64_t va = (uintptr_t)p & PAGE_MASK, end = va + ((uint64_t)pages << PAGE_SHIFT), step;
 
-	for (unsigned i = 0; i < pages; i++, va += PAGE_SIZE) {
+	for (; va < end; va += step) {
 		unsigned long irq = spin_lock_irqsave(&map_lock);
-		uint64_t *e = entry_for(master, va, 1);
+		uint64_t *e = entry_for(master, va, 2);
 
+		/* A large one was made by the mapping that goes now, so it goes as a whole. */
+		step = SIZE_2M;
+		if (e && !(*e & PTE_LARGE)) {
+			e = entry_for(master, va, 1);
+			step = PAGE_SIZE;
+		}
 		if (e)
 			WRITE_ONCE(*e, 0);
 		spin_unlock_irqrestore(&map_lock, irq);

@@ -42,13 +42,14 @@ const char *ksym_lookup(uint64_t addr, uint64_t *ret_offset)
 	return ksyms_names + ksyms_name_off[lo];
 }
 
-static void print_address(uint64_t addr)
+/* `before`: 1 for a return address. It may lie behind the end of a function whose last act was a call without return. */
+static void print_address(uint64_t addr, uint64_t before)
 {
 	uint64_t off;
-	const char *name = ksym_lookup(addr, &off);
+	const char *name = ksym_lookup(addr - before, &off);
 
 	if (name)
-		log_err("  %016lx %s+0x%lx\n", addr, name, off);
+		log_err("  %016lx %s+0x%lx\n", addr, name, off + before);
 	else
 		log_err("  %016lx\n", addr);
 }
@@ -58,7 +59,8 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 	uint64_t here = (uintptr_t)__builtin_frame_address(0);
 
 	log_err("backtrace:\n");
-	print_address(rip);
+	if (rip)
+		print_address(rip, 0);
 	/* Frames lie on this stack, upwards: anything else is a damaged chain. */
 	for (unsigned i = 0; i < BACKTRACE_MAX; i++) {
 		const uint64_t *frame = (const uint64_t *)rbp;
@@ -68,7 +70,7 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 			return;
 		if (!frame[1])
 			return;
-		print_address(frame[1]);
+		print_address(frame[1], 1);
 		if (frame[0] <= rbp)
 			return;
 		rbp = frame[0];
@@ -128,7 +130,6 @@ void panic(const char *fmt, ...)
 	log_vmsg(LOG_ERR, fmt, ap);
 	va_end(ap);
 	log_err("\n");
-	backtrace_print((uintptr_t)__builtin_return_address(0),
-			(uintptr_t)__builtin_frame_address(0));
+	backtrace_print(0, (uintptr_t)__builtin_frame_address(0));
 	finish();
 }

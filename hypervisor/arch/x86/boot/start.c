@@ -32,12 +32,15 @@
 #include <bulkhead/timer.h>
 #include <bulkhead/work.h>
 
+#define CPUID_RDRAND BIT32(30) /* leaf 1 ECX */
+#define RDRAND_TRIES 10
+
 #define VERSION_LINE "Bulkhead hypervisor, Xen ABI 4.17-bulkhead\n"
 
 struct mb2_info boot_info __initdata;
 struct memmap machine_map;
 const char *hypervisor_cmdline = "";
-uintptr_t __stack_chk_guard = 0x5bd1e995c2b2ae35;
+uintptr_t __stack_chk_guard __ro_after_init;
 
 static char saved_cmdline[MB2_MAX_CMDLINE];
 static struct memmap free_map __initdata; /* RAM that nobody uses yet */
@@ -145,7 +148,7 @@ static void __init start_consoles(void)
 		else if (!strcmp(item, "com2"))
 			serial_init(1);
 		else if (!strcmp(item, "vga"))
-			video_console_init(&boot_info);
+			video_console_init();
 		else if (strcmp(item, "none"))
 			log_warn(
 				"console: \"%s\" is not known; there are com1, com2, vga and none\n",
@@ -192,6 +195,7 @@ static void __init init_memory(uint64_t load_base)
 		exclude(boot_info.modules[i].start, boot_info.modules[i].end);
 	paging_init_root(&free_map, load_base);
 	paging_init_frames(&machine_map, &free_map);
+	video_console_remap();
 	for (unsigned i = 0; i < machine_map.nr; i++)
 		log_debug("memory: %016lx-%016lx %s\n", machine_map.r[i].start,
 			  machine_map.r[i].end, memmap_type_name(machine_map.r[i].type));
@@ -277,22 +281,45 @@ static void __init init_cpu0(struct cpu *c)
 {
 	cpu_detect();
 	cpu_enable_features();
+	tlb_flush_local_all(); /* memory types have changed */
 	if (cpu_prepare(c, 0, 0))
 		panic("no memory for the boot CPU's tables");
 	traps_cpu_load();
 	cpu_report();
 }
 
+/*
+ * Random number of the CPU where it has one, and the time since power-on. The lowest byte is zero: a string that runs over
+ * its end cannot write it, and one that is read beyond its end stops at it.
+ */
+static uintptr_t __init stack_guard(void)
+{
+	uint64_t v = rdtsc(), random = 0;
+	uint32_t r[4];
+	bool ok = false;
+
+	cpuid_count(1, 0, r);
+	for (unsigned i = 0; (r[2] & CPUID_RDRAND) && !ok && i < RDRAND_TRIES; i++)
+		__asm__ volatile("rdrand %0" : "=r"(random), "=@ccc"(ok));
+	v = (v ^ random) *
+	    0x9e3779b97f4a7c15; /* spreads the few bits that differ from boot to boot */
+	v ^= v >> 32;
+	return v & ~0xffUL;
+}
+
 void boot_main(uint32_t magic, uint64_t info_paddr, uint64_t load_base)
 {
 	struct cpu *c = cpu_boot_early();
 
+	/* No function that has a guard returns across this. */
+	__stack_chk_guard = stack_guard();
 	(void)magic; /* the entry code checked it */
 	traps_init();
 	traps_cpu_load();
 	read_boot_info(info_paddr);
 	cmdline_parse(hypervisor_cmdline, cmdline_params_start, cmdline_params_end, report_word,
 		      NULL);
+	video_detect(&boot_info);
 	start_consoles();
 	log_info(VERSION_LINE);
 	log_info("loaded by %s at 0x%lx, command line: %s\n", boot_info.loader_name, load_base,
@@ -312,7 +339,6 @@ static void __used boot_continue(void)
 {
 	struct cpu *c = this_cpu();
 
-	video_console_remap();
 	init_acpi();
 	if (apic_init(madt.lapic_paddr))
 		panic("no local APIC");
@@ -359,7 +385,7 @@ void start_hypervisor(void)
 		frames_scrub_all();
 	log_info("memory: %lu KiB of heap, %lu MiB free for guests\n", heap_bytes() >> 10,
 		 frames_free_count() >> 8);
-	console_release_display();
+	video_console_release();
 	/* From here on nothing of init may be touched. */
 	paging_seal();
 	smp_release();

@@ -32,6 +32,14 @@
 #define PTE_NX	     0x8000000000000000
 #define PTE_ADDR     0x000ffffffffff000
 
+/*
+ * Memory types of the entries 0–7 that PAT, PCD and PWT select: as after reset, but write-combining in place of write-through
+ * (SDM vol. 3A 12.12.4). Set on every CPU.
+ */
+#define HOST_PAT 0x0007040600070106
+#define PROT_WRITE_COMBINING \
+ (PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_GLOBAL | PTE_ACCESSED | PTE_DIRTY | PTE_PWT)
+
 #ifndef __ASSEMBLER__
 # include <bulkhead/addr.h>
 

@@ -45,7 +45,7 @@ struct trap_frame {
 void traps_init(void);	   /* the IDT; boot CPU, early */
 void traps_cpu_load(void); /* load GDT, TSS and IDT of this CPU */
 void trap_dispatch(struct trap_frame *f);
-/* Prints "name+0x12/…" lines up the frame pointer chain. */
+/* Prints "name+0x12" lines up the frame pointer chain; first for `rip`, if that is not 0. */
 void backtrace_print(uint64_t rip, uint64_t rbp);
 const char *ksym_lookup(uint64_t addr, uint64_t *ret_offset); /* NULL if not in the image's code */
 void panic_frame(const struct trap_frame *f, const char *fmt, ...) __printf(2, 3) __noreturn;
