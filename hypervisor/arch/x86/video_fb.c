@@ -59,6 +59,9 @@ unsigned fb_rows(const struct framebuffer *fb)
 	return fb->height / (FONT_HEIGHT * fb->scale);
 }
 
+/* A word at any address. */
+typedef uint64_t __attribute__((aligned(1), may_alias)) unaligned_word;
+
 /* Whole words where possible: the memory is write-combining at best, and uncached at worst. */
 static void copy_out(volatile uint8_t *to, const uint8_t *from, unsigned n)
 {
@@ -66,7 +69,7 @@ static void copy_out(volatile uint8_t *to, const uint8_t *from, unsigned n)
 
 	for (; n >= 8; n -= 8, to += 8, from += 8) {
 		memcpy(&word, from, 8);
-		*(volatile uint64_t __attribute__((aligned(1), may_alias)) *)to = word;
+		*(volatile unaligned_word *)to = word;
 	}
 	for (; n; n--)
 		*to++ = *from++;
