@@ -29,10 +29,14 @@
 #include "../../hypervisor/common/softirq.c"
 #include "../../hypervisor/common/work.c"
 
-#define CPUS	 4
-#define DOMAINS	 3
-#define VCPUS	 4 /* in each */
-#define DURATION MSEC(1500)
+#define CPUS		   4
+#define DOMAINS		   3
+#define VCPUS		   4 /* in each */
+/* What has to have happened before the test ends, however long a loaded host takes for it. */
+#define ENOUGH_RUNS	   50 /* of each vCPU */
+#define ENOUGH_BLOCKS	   10
+#define ENOUGH_SYNCS	   1000
+#define ENOUGH_EXPIRATIONS 1000
 
 _Thread_local struct cpu *thread_this_cpu;
 _Thread_local bool thread_irqs_off;
@@ -302,12 +306,32 @@ static void toolstack(unsigned *seed)
 	}
 }
 
+static bool enough(void)
+{
+	for (unsigned k = 0; k < ARRAY_SIZE(guests); k++)
+		if (READ_ONCE(guests[k].runs) < ENOUGH_RUNS ||
+		    READ_ONCE(guests[k].blocks) < ENOUGH_BLOCKS)
+			return false;
+	return syncs >= ENOUGH_SYNCS && READ_ONCE(expirations) >= ENOUGH_EXPIRATIONS;
+}
+
+/*
+ * CPU 0 ends the test, and only when it waits for nobody: a CPU that stopped on its own, with a vCPU still on it that
+ * the toolstack on CPU 0 is waiting for, would never take it off again.
+ */
+static bool ended(unsigned id)
+{
+	if (id == 0 && enough())
+		__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&stop, __ATOMIC_RELAXED);
+}
+
 static void *cpu_thread(void *arg)
 {
 	unsigned id = (unsigned)(uintptr_t)arg, seed = id + 1;
 
 	thread_this_cpu = cpu_table[id];
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!ended(id)) {
 		loop_once();
 		if (thread_irqs_off)
 			panic("interrupts are off\n");
@@ -392,8 +416,7 @@ static void check_end_state(void)
 	for (unsigned k = 0; k < ARRAY_SIZE(guests); k++) {
 		struct guest *g = &guests[k];
 
-		/* Everybody got on, and no event found its vCPU asleep without waking it. */
-		assert_true(g->runs > 0 && g->blocks > 0);
+		/* No event found its vCPU asleep without waking it. */
 		assert_int_equal(g->v->pause_flags & ~VPF_BLOCKED, 0);
 		if (g->pending)
 			assert_false(g->v->pause_flags & VPF_BLOCKED);
@@ -454,24 +477,17 @@ static void destroy(void)
 static void all_at_once(void **state)
 {
 	pthread_t threads[CPUS];
-	uint64_t end;
 
 	(void)state;
 	make_cpus();
 	make_domains();
 	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
 		assert_int_equal(timer_init(&timers[i], timer_expired, NULL, i % CPUS), 0);
-	end = time_now() + DURATION;
 	for (uintptr_t i = 0; i < CPUS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, cpu_thread, (void *)i), 0);
-	while (time_now() < end)
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < CPUS; i++)
 		pthread_join(threads[i], NULL);
 	settle();
-	assert_true(syncs > 10);
-	assert_true(expirations > 10);
 	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	settle();
 	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++) {
