@@ -22,6 +22,7 @@ include mk/hypervisor.mk
 include mk/tools.mk
 include mk/vchan.mk
 include mk/qrexec.mk
+include mk/gui.mk
 include mk/unit.mk
 include mk/fuzz.mk
 include mk/lint.mk

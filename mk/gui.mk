@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The windows of qubes. build/gui/libgui.a is what agent and daemon share (gui/common); programs of the tree compile with
+# GUI_CFLAGS and link $(GUI_LIB) $(VCHAN_LIB) $(GUI_LIBS).
+
+GUI_COMMON_SRCS := $(sort $(wildcard gui/common/*.c)) vchan/uri.c
+GUI_COMMON_OBJS := $(GUI_COMMON_SRCS:%=$(O)/gui/obj/%.o)
+GUI_LIB := $(O)/gui/libgui.a
+GUI_LIBS := -lxengnttab
+GUI_CFLAGS := -std=gnu11 -O2 -g -fPIE -fno-strict-aliasing -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(WARNINGS)
+GUI_LDFLAGS := -pie -Wl,-z,now,-z,relro
+GUI_FLAGS_ALL = $(CC) $(GUI_CFLAGS) $(GUI_LDFLAGS)
+$(eval $(call stamp,GUI_FLAGS_ALL,$(O)/gui/.flags))
+
+$(O)/gui/obj/%.o: % $(O)/gui/.flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUI_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+$(GUI_LIB): $(GUI_COMMON_OBJS)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+gui: $(GUI_LIB)
+all: gui
+.PHONY: gui
+-include $(GUI_COMMON_OBJS:.o=.d)
