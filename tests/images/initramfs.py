@@ -17,7 +17,7 @@ MODULES = """
 """.split()
 
 
-def module_files(place):
+def module_files(place, names):
     """Relative paths of the wanted modules and all that they depend on."""
     depends = {}
     with open(os.path.join(place, "modules.dep"), encoding="ascii") as f:
@@ -28,7 +28,7 @@ def module_files(place):
     with open(os.path.join(place, "modules.builtin"), encoding="ascii") as f:
         builtin = {os.path.basename(line.strip()).split(".")[0].replace("_", "-") for line in f}
     wanted = set()
-    for name in MODULES:
+    for name in names:
         name = name.replace("_", "-")
         if name in builtin:
             continue
@@ -56,7 +56,7 @@ def build(out):
     archive.copy("init", INIT, 0o755)
     archive.copy("bin/dma-attack", dma_attack(), 0o755)
     base = f"lib/modules/{version}"
-    files = module_files(place)
+    files = module_files(place, MODULES)
     for path in files:
         archive.copy(f"{base}/{path}", os.path.join(place, path), 0o644)
     with open(os.path.join(place, "modules.dep"), encoding="ascii") as f:

@@ -3,6 +3,7 @@
 from harness.report import build_hypervisor
 from . import errors
 from .boot import HYPERVISOR, Dom0Boot
+from .domains import DomainsBoot
 
 TESTS = {}
 
@@ -71,6 +72,11 @@ def crash(stage, name):
 @test
 def debian(stage, name):
     Dom0Boot(stage, name, "bios-vtd", words=debian_words(), limit=400).run_debian()
+
+
+@test
+def domains(stage, name):
+    DomainsBoot(stage, name).run()
 
 
 def soak(stage, options):

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What checks in dom0 work with: xl, guests and their consoles, block devices, counters of the hypervisor.
+"""Runs in dom0, with the standard library of Debian's python3-minimal only."""
+import array
+import fcntl
+import os
+import re
+import struct
+import subprocess
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+KERNEL = os.path.join(HERE, "vmlinux")  # the stock kernel, unpacked: nothing to decompress for each guest
+BZIMAGE = os.path.join(HERE, "vmlinuz")
+INITRAMFS = os.path.join(HERE, "guest.cpio")
+WORK = "/var/tmp/domains"
+TOOLS = "/usr/lib/xen-4.17/bin"
+# Far more than anything takes: a limit is met only where something hangs.
+LIMIT = 240
+
+
+class Failed(Exception):
+    pass
+
+
+def need(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no output"
+
+
+def run(*command, timeout=LIMIT):
+    """(exit code, output with errors)."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=timeout, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"{' '.join(command)}: no end within {timeout} s") from late
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def sh(*command, timeout=LIMIT):
+    """Output of a command that has to succeed."""
+    code, out = run(*command, timeout=timeout)
+    need(code == 0, f"{' '.join(command)}: exit code {code}: {last_line(out)}")
+    return out
+
+
+def xl(*words, timeout=LIMIT):
+    return sh("xl", *words, timeout=timeout)
+
+
+def until(what, condition, timeout=LIMIT):
+    """Waits for a condition; returns its value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        need(time.monotonic() < end, f"{what}: not within {timeout} s")
+        time.sleep(0.2)
+
+
+# ---- The hypervisor's own numbers ----
+
+PRIVCMD_HYPERCALL = 0x305000
+HYPERCALL_SYSCTL = 35
+SYSCTL_PHYSINFO = 3
+SYSCTL_VERSION = 0x15
+
+
+def free_pages():
+    """Pages that no domain has, scrubbed or not (XEN_SYSCTL_physinfo)."""
+    buffer = array.array("B", struct.pack("<II", SYSCTL_PHYSINFO, SYSCTL_VERSION) + bytes(128))
+    call = struct.pack("<6Q", HYPERCALL_SYSCTL, buffer.buffer_info()[0], 0, 0, 0, 0)
+    with open("/dev/xen/privcmd", "rb") as f:
+        fcntl.ioctl(f, PRIVCMD_HYPERCALL, call)
+    free, scrub = struct.unpack_from("<QQ", buffer, 8 + 48)
+    return free + scrub
+
+
+def domains():
+    """{name: (id, MiB, vCPUs, state)}"""
+    found = {}
+    for line in xl("list").splitlines()[1:]:
+        name, number, mem, vcpus, state = line.split()[:5]
+        found[name] = (int(number), int(mem), int(vcpus), state)
+    return found
+
+
+def xenstore():
+    """All paths of the store with their values."""
+    return set(sh("xenstore-ls", "-f").splitlines())
+
+
+# ---- Guests ----
+
+class Guest:
+    """A PVH guest with the stock kernel, and the commands that its init runs."""
+
+    def __init__(self, name, memory=128, vcpus=1, kernel=KERNEL, extra="quiet", more=""):
+        self.name, self.domid, self.console, self.text, self.number = name, None, None, "", 0
+        self.config = os.path.join(WORK, f"{name}.cfg")
+        with open(self.config, "w", encoding="ascii") as f:
+            f.write(f'name = "{name}"\ntype = "pvh"\nmemory = {memory}\nvcpus = {vcpus}\nkernel = "{kernel}"\n'
+                    f'ramdisk = "{INITRAMFS}"\nextra = "console=hvc0 {extra}"\n{more}\n')
+
+    def create(self, *options):
+        xl("create", "-q", *options, self.config)
+        self.attach()
+        return self
+
+    def attach(self):
+        """Reads and writes what "xl console" shows from now on."""
+        self.detach()
+        self.domid = int(xl("domid", self.name))
+        self.text = ""
+        master, slave = os.openpty()
+        self.console = subprocess.Popen(["xl", "console", self.name], stdin=slave, stdout=slave,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        os.close(slave)
+        self.master = master
+        threading.Thread(target=self._read, args=(master,), daemon=True).start()
+
+    def _read(self, master):
+        while True:
+            try:
+                data = os.read(master, 4096)
+            except OSError:
+                return
+            self.text += data.decode(errors="replace").replace("\r", "")
+
+    def detach(self):
+        if self.console:
+            self.console.kill()
+            self.console.wait()
+            os.close(self.master)
+            self.console = None
+
+    def wait_for(self, pattern, start=0, timeout=LIMIT):
+        compiled = re.compile(pattern, re.M)
+        try:
+            return until(f"{self.name}: /{pattern}/", lambda: compiled.search(self.text, start), timeout)
+        except Failed as problem:
+            raise Failed(f"{problem}; console ends with: {last_line(self.text)}") from problem
+
+    def up(self):
+        self.wait_for("^GUEST-UP$")
+        return self
+
+    def start(self, command):
+        """Sends a command; returns what finish() takes."""
+        self.number += 1
+        begin = len(self.text)
+        os.write(self.master, f"{self.number} {command}\n".encode())
+        return self.number, begin, command
+
+    def finish(self, started, timeout=LIMIT):
+        number, begin, command = started
+        done = self.wait_for(rf"^GUEST-DONE {number} (\d+)$", begin, timeout)
+        out = self.text[begin:done.start()].strip()
+        need(done[1] == "0", f"{self.name}: {command}: exit code {done[1]}: {last_line(out)}")
+        return out
+
+    def run(self, command, timeout=LIMIT):
+        """Output of a command that has to succeed in the guest."""
+        return self.finish(self.start(command), timeout)
+
+    def state(self):
+        return domains()[self.name][3]
+
+    def gone(self):
+        until(f"{self.name} goes", lambda: self.name not in domains() and "(null)" not in domains())
+        self.detach()
+
+    def destroy(self):
+        xl("destroy", self.name)
+        self.gone()
+
+
+def image(name, mib, content=b""):
+    """A file to serve as a guest's disk."""
+    path = os.path.join(WORK, name)
+    with open(path, "wb") as f:
+        f.write(content)
+        f.truncate(mib << 20)
+    return path

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the domains test needs inside dom0, as one disk: kernels and the initramfs of guests, and the checks.
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import debian, initramfs
+from .cache import OUT, PLACE, cached, digest, own_text, run
+from .cpio import Archive
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CHECKS = os.path.join(os.path.dirname(HERE), "domains")
+INIT = os.path.join(CHECKS, "guest-init.sh")
+MODULES = "xen-blkfront xen-netfront xen-evtchn xen-gntdev xen-gntalloc xen-privcmd".split()
+# /sbin/poweroff is what the kernel runs when the toolstack asks for it, and there is no init to pass it on.
+ENDS = {"poweroff": "poweroff -f", "reboot": "reboot -f"}
+
+
+def build_initramfs(out):
+    version, place = debian.kernel_modules()
+    archive = Archive()
+    for path in ("proc", "sys", "dev", "run", "tmp", "mnt", "sbin", "usr/bin", "usr/sbin"):
+        archive.directory(path)
+    archive.char_device("dev/console", 5, 1)
+    archive.char_device("dev/null", 1, 3, 0o666)
+    archive.copy("bin/busybox", debian.busybox(), 0o755)
+    archive.link("bin/sh", "busybox")
+    archive.copy("init", INIT, 0o755)
+    for name, command in ENDS.items():
+        archive.file(f"sbin/{name}", f"#!/bin/sh\nexec /bin/busybox {command}\n".encode(), 0o755)
+    base = f"lib/modules/{version}"
+    files = initramfs.module_files(place, MODULES)
+    for path in files:
+        archive.copy(f"{base}/{path}", os.path.join(place, path), 0o644)
+    with open(os.path.join(place, "modules.dep"), encoding="ascii") as f:
+        kept = [line for line in f if line.partition(":")[0] in files]
+    archive.file(f"{base}/modules.dep", "".join(kept).encode())
+    archive.write(out)
+
+
+def guest_initramfs():
+    key = digest(Path(INIT), Path(debian.busybox()), debian.kernel_package(),
+                 own_text(__file__, initramfs.__file__, os.path.join(HERE, "cpio.py")))
+    return cached("guest", ".cpio", key, build_initramfs)
+
+
+def disk():
+    """Path of an ext4 image with the checks in tests/domains/ and all that they start."""
+    files = {"vmlinux": debian.kernel_elf(), "vmlinuz": debian.kernel_bzimage(), "guest.cpio": guest_initramfs()}
+    for name in sorted(os.listdir(os.path.join(OUT, "guests"))):
+        if name.endswith(".elf"):
+            files[name] = os.path.join(OUT, "guests", name)
+    for name in sorted(os.listdir(CHECKS)):
+        if name.endswith(".py"):
+            files[name] = os.path.join(CHECKS, name)
+    key = digest(own_text(__file__), *files, *(Path(path) for path in files.values()))
+
+    def build(out):
+        with tempfile.TemporaryDirectory(dir=PLACE) as tree:
+            for name, path in files.items():
+                shutil.copy(path, os.path.join(tree, name))
+            run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree, out, "128M"])
+
+    return cached("domains", ".img", key, build)
