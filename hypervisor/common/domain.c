@@ -126,16 +126,33 @@ static void list_del(struct domain *d)
 	list_unlock(flags);
 }
 
-static bool id_in_use(domid_t id)
+/* Also one without references. */
+static struct domain *find_any(domid_t id)
 {
 	unsigned long flags = list_lock();
-	struct domain *d;
-	bool found = false;
+	struct domain *d, *found = NULL;
 
-	LIST_FOR_EACH (d, &domain_list, struct domain, link)
-		found |= d->id == id;
+	LIST_FOR_EACH (d, &domain_list, struct domain, link) {
+		if (d->id == id) {
+			found = d;
+			break;
+		}
+	}
 	list_unlock(flags);
 	return found;
+}
+
+bool domain_id_is_free(domid_t id)
+{
+	return !find_any(id);
+}
+
+struct domain *domain_of_frame(const struct page *pg)
+{
+	struct domain *d = find_any(pg->owner);
+
+	BUG_ON(!d);
+	return d;
 }
 
 static int shared_info_create(struct domain *d)
@@ -182,7 +199,7 @@ static void run_to_end(int (*step)(struct domain *d), struct domain *d)
 		;
 }
 
-/* What domain_create() made; also the last step of a domain's life. Accepts one that is half made. */
+/* What domain_create() made but for its place in the list. Accepts one that is half made. */
 static void destroy_parts(struct domain *d)
 {
 	event_domain_finish(d);
@@ -194,24 +211,57 @@ static void destroy_parts(struct domain *d)
 	run_to_end(p2m_release, d);
 	if (d->iommu)
 		run_to_end(iommu_domain_release, d);
-	while (release_frames(d, &d->pages) || release_frames(d, &d->specials))
+	/* What it had was given back when it died. */
+	BUG_ON(d->pages.count);
+	while (release_frames(d, &d->specials))
 		;
 	sched_domain_finish(d);
 	heap_free(d->vcpus);
+	d->vcpus = NULL;
+	d->max_vcpus = 0;
+}
+
+/* Nothing is left, and nobody refers to a frame: its id may be given to another one. */
+static void forget(struct work *w)
+{
+	struct domain *d = CONTAINER_OF(w, struct domain, free_work);
+
+	list_del(d);
 	heap_free(d);
+}
+
+void domain_forget(struct domain *d)
+{
+	/* Here too, there may be locks. */
+	if (__atomic_fetch_sub(&d->frames_held, 1, __ATOMIC_ACQ_REL) == 1)
+		work_queue(&d->free_work);
+}
+
+/* Who may act on it could act on its successor otherwise. */
+static void take_back_target(domid_t id)
+{
+	unsigned long flags = list_lock();
+	struct domain *d;
+
+	LIST_FOR_EACH (d, &domain_list, struct domain, link)
+		if (d->target == id)
+			WRITE_ONCE(d->target, DOMID_INVALID);
+	list_unlock(flags);
 }
 
 static void free_domain(struct work *w)
 {
 	struct domain *d = CONTAINER_OF(w, struct domain, free_work);
 
-	list_del(d);
+	take_back_target(d->id);
 	for (unsigned i = 0; i < DOMAIN_WATCHDOGS; i++)
 		timer_finish(&d->watchdog[i]);
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		vcpu_destroy(d->vcpus[i]);
 	log_debug("d%u is gone\n", d->id);
 	destroy_parts(d);
+	work_init(&d->free_work, forget);
+	domain_forget(d);
 	/* Third of three: the toolstack sees that the zombie has left. */
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
 }
@@ -219,7 +269,7 @@ static void free_domain(struct work *w)
 static void init_fields(struct domain *d, domid_t id, const struct domain_config *cfg)
 {
 	d->id = id;
-	d->refs = 1;
+	d->frames_held = 1;
 	d->hardware = d->privileged = id == 0;
 	d->target = DOMID_INVALID;
 	d->create_flags = cfg->flags;
@@ -269,26 +319,30 @@ int domain_create(domid_t id, const struct domain_config *cfg, struct domain **r
 
 	if (id >= DOMID_FIRST_RESERVED || !cfg->max_vcpus || cfg->max_vcpus > MAX_VCPUS)
 		return -EINVAL;
-	if (id_in_use(id))
-		return -EEXIST;
 	d = heap_alloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	init_fields(d, id, cfg);
-	ret = create_parts(d, cfg);
-	if (ret)
-		goto err_parts;
-	/* Visible from here on; it may have been created twice at one time. */
+	/* Takes the id: without references it cannot be seen yet. */
 	ret = list_add(d);
+	if (ret) {
+		heap_free(d);
+		return ret;
+	}
+	ret = create_parts(d, cfg);
 	if (ret)
 		goto err_parts;
 	if (d->hardware)
 		hardware_domain = d;
+	__atomic_store_n(&d->refs, 1, __ATOMIC_RELEASE);
 	*ret_d = d;
 	return 0;
 
 err_parts:
 	destroy_parts(d);
+	/* Frames of it may still be mapped here, until all CPUs have flushed. */
+	work_init(&d->free_work, forget);
+	domain_forget(d);
 	return ret;
 }
 

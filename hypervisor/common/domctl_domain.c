@@ -54,16 +54,12 @@ static int pick_id(domid_t *ret_id)
 	domid_t id = last;
 
 	for (unsigned tries = 1; tries < DOMID_FIRST_RESERVED; tries++) {
-		struct domain *d;
-
 		if (++id >= DOMID_FIRST_RESERVED)
 			id = 1;
-		d = domain_get_by_id(id);
-		if (!d) {
+		if (domain_id_is_free(id)) {
 			*ret_id = last = id;
 			return 0;
 		}
-		domain_put(d);
 	}
 	return -ENOMEM;
 }

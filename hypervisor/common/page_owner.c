@@ -89,10 +89,13 @@ int domain_frames_alloc(struct domain *d, unsigned order, unsigned flags, mfn_t 
 
 	m = frames_alloc(order, flags);
 	spin_lock(&d->page_lock);
-	if (mfn_is_invalid(m)) {
+	/* Of a domain that began to die meanwhile the frames are given back once, and that may have been before now. */
+	if (mfn_is_invalid(m) || d->dying) {
 		d->tot_pages -= n;
 		claim_restore(d, claimed);
 		spin_unlock(&d->page_lock);
+		if (!mfn_is_invalid(m))
+			frames_free(m, order);
 		return -ENOMEM;
 	}
 	pg = mfn_to_page(m);
@@ -124,9 +127,33 @@ mfn_t special_frame_alloc(struct domain *d)
 	return m;
 }
 
+/*
+ * A frame that its owner gave up stays his while others refer to it: it counts as his memory, so that no domain gets
+ * around its limit with the help of another one, and keeps its id from being given to a new domain. RAM holds a
+ * reference to the domain, which stays there for the tools to see. What is special is given up with the last reference
+ * only, and holds no more than the id.
+ */
+static void owner_hold(struct domain *d, const struct page *pg)
+{
+	if (pg->state == PAGE_DOMAIN)
+		domain_get(d);
+	else
+		__atomic_fetch_add(&d->frames_held, 1, __ATOMIC_RELAXED);
+}
+
+static void owner_let_go(struct domain *d, bool ram)
+{
+	if (ram)
+		domain_put(d);
+	else
+		domain_forget(d);
+}
+
 bool domain_frame_release(struct domain *d, mfn_t m)
 {
 	struct page *pg = mfn_to_page(m);
+	uint32_t old;
+	bool ram;
 
 	spin_lock(&d->page_lock);
 	if (!mfn_valid(m) || pg->owner != d->id ||
@@ -134,15 +161,19 @@ bool domain_frame_release(struct domain *d, mfn_t m)
 		spin_unlock(&d->page_lock);
 		return false;
 	}
-	if (pg->state == PAGE_DOMAIN) {
-		page_list_del(&d->pages, pg);
-		d->tot_pages--;
-	} else {
-		page_list_del(&d->specials, pg);
-	}
+	ram = pg->state == PAGE_DOMAIN;
+	page_list_del(ram ? &d->pages : &d->specials, pg);
 	pg->order = PAGE_RELEASED;
+	owner_hold(d, pg);
+	old = __atomic_fetch_sub(&pg->count, 1, __ATOMIC_ACQ_REL);
+	BUG_ON(!old);
+	if (old == 1 && ram)
+		d->tot_pages--;
 	spin_unlock(&d->page_lock);
-	page_put(m);
+	if (old == 1) {
+		frames_free(m, 0);
+		owner_let_go(d, ram);
+	}
 	return true;
 }
 
@@ -174,6 +205,23 @@ void page_get_again(mfn_t m)
 	__atomic_fetch_add(&mfn_to_page(m)->count, 1, __ATOMIC_ACQ_REL);
 }
 
+/* The last reference to a frame that its owner gave up before. */
+static void free_released(mfn_t m, const struct page *pg)
+{
+	bool ram = pg->state == PAGE_DOMAIN;
+	struct domain *d;
+
+	BUG_ON(pg->order != PAGE_RELEASED);
+	d = domain_of_frame(pg);
+	if (ram) {
+		spin_lock(&d->page_lock);
+		d->tot_pages--;
+		spin_unlock(&d->page_lock);
+	}
+	frames_free(m, 0);
+	owner_let_go(d, ram);
+}
+
 void page_put(mfn_t m)
 {
 	struct page *pg = mfn_to_page(m);
@@ -181,5 +229,5 @@ void page_put(mfn_t m)
 
 	BUG_ON(!old);
 	if (old == 1)
-		frames_free(m, 0);
+		free_released(m, pg);
 }

@@ -88,7 +88,7 @@ struct domain *fixture_domain(domid_t id, unsigned nr_vcpus)
 	assert_true(slot < DOMAINS);
 	domains[slot] = d;
 	d->id = id;
-	d->refs = 1;
+	d->refs = d->frames_held = 1;
 	d->hardware = d->privileged = id == 0;
 	d->target = DOMID_INVALID;
 	d->max_pages = UINT64_MAX;
@@ -214,6 +214,21 @@ void domain_put(struct domain *d)
 		return;
 	assert_true(d->refs > 1);
 	d->refs--;
+}
+
+struct domain *domain_of_frame(const struct page *pg)
+{
+	for (unsigned i = 0; i < DOMAINS; i++)
+		if (domains[i] && domains[i]->id == pg->owner)
+			return domains[i];
+	fail_msg("a frame of nobody");
+	return NULL;
+}
+
+void domain_forget(struct domain *d)
+{
+	assert_true(d->frames_held > 1);
+	d->frames_held--;
 }
 
 __attribute__((weak)) void domain_wallclock_update(struct domain *d)

@@ -81,6 +81,7 @@ static void create_without_memory(void **state)
 			break;
 		failed++;
 		assert_int_equal(ret, -ENOMEM);
+		life_loop();
 		assert_int_equal(fake_heap_live, live);
 		assert_int_equal(life_parts, 0);
 		assert_int_equal(frames_free_count(), LIFE_FRAMES);
@@ -214,6 +215,95 @@ static void kill_goes_by_steps(void **state)
 	life_loop();
 	assert_null(domain_get_by_id(1));
 	assert_int_equal(seen.dom_exc, 2);
+}
+
+/* An id is taken until nobody refers to a frame of the domain that had it. */
+static void zombie_of_a_mapped_frame(void **state)
+{
+	struct domain_config cfg = {.max_vcpus = 1, .max_evtchn_port = 1023};
+	struct domain *d = life_domain(1, 1), *e;
+	mfn_t m = life_ram(d);
+
+	(void)state;
+	life_ram(d);
+	/* As a mapping in another domain does. */
+	assert_true(page_get(m, d));
+	life_kill(d);
+	assert_int_equal(mfn_to_page(m)->state, PAGE_DOMAIN);
+	assert_int_equal(seen.dom_exc, 1);
+	assert_false(domain_id_is_free(1));
+	assert_int_equal(domain_create(1, &cfg, &e), -EEXIST);
+	/* The tools see it, and what it still has. */
+	e = domain_get_by_id(1);
+	assert_ptr_equal(e, d);
+	assert_int_equal(e->dying, DOMAIN_DEAD);
+	assert_int_equal(e->tot_pages, 1);
+	assert_ptr_equal(domain_of_frame(mfn_to_page(m)), d);
+	domain_put(e);
+	life_loop();
+	assert_int_equal(seen.dom_exc, 1);
+
+	page_put(m);
+	assert_int_equal(mfn_to_page(m)->state, PAGE_FREE);
+	life_loop();
+	life_loop();
+	assert_int_equal(seen.dom_exc, 2);
+	assert_true(domain_id_is_free(1));
+	assert_int_equal(domain_create(1, &cfg, &e), 0);
+	assert_int_equal(e->tot_pages, 0);
+}
+
+/* Special frames go last: the domain is gone for the tools, but not its id. */
+static void id_of_a_mapped_special_frame(void **state)
+{
+	struct domain_config cfg = {.max_vcpus = 1, .max_evtchn_port = 1023};
+	struct domain *d = life_domain(1, 1), *e;
+	mfn_t m = d->shared_info_mfn;
+
+	(void)state;
+	assert_true(page_get(m, d));
+	life_kill(d);
+	assert_int_equal(seen.dom_exc, 2);
+	assert_null(domain_get_by_id(1));
+	assert_null(domain_get_next(0));
+	assert_int_equal(mfn_to_page(m)->state, PAGE_SPECIAL);
+	assert_false(domain_id_is_free(1));
+	assert_int_equal(domain_create(1, &cfg, &e), -EEXIST);
+	page_put(m);
+	assert_int_equal(mfn_to_page(m)->state, PAGE_FREE);
+	life_loop();
+	assert_true(domain_id_is_free(1));
+	assert_int_equal(domain_create(1, &cfg, &e), 0);
+}
+
+/* What a domain gives up is charged to it as long as others use it. */
+static void frame_given_up_while_mapped(void **state)
+{
+	struct domain *d = life_domain(1, 1);
+	mfn_t m = life_ram(d);
+
+	(void)state;
+	d->max_pages = 1;
+	assert_true(page_get(m, d));
+	assert_true(domain_frame_release(d, m));
+	assert_false(domain_frame_release(d, m));
+	assert_int_equal(d->tot_pages, 1);
+	assert_int_equal(domain_frames_alloc(d, 0, 0, &m), -ENOMEM);
+	page_put(m);
+	assert_int_equal(d->tot_pages, 0);
+	assert_int_equal(d->refs, 1);
+	life_ram(d);
+}
+
+static void target_is_not_inherited(void **state)
+{
+	struct domain *d = life_domain(1, 1), *model = life_domain(2, 1);
+
+	(void)state;
+	model->target = 1;
+	assert_true(may_model(model, d));
+	life_kill(d);
+	assert_false(may_model(model, life_domain(1, 1)));
 }
 
 static void kill_stops_what_runs(void **state)
@@ -540,6 +630,10 @@ int main(void)
 		T(lookup),
 		T(permissions),
 		T(kill_goes_by_steps),
+		T(zombie_of_a_mapped_frame),
+		T(id_of_a_mapped_special_frame),
+		T(frame_given_up_while_mapped),
+		T(target_is_not_inherited),
 		T(kill_stops_what_runs),
 		T(no_new_parts_while_dying),
 		T(shutdown_stops_and_tells),

@@ -36,12 +36,17 @@ static struct domain *memory_domain(domid_t id)
 	return d;
 }
 
-static void memory_domain_free(struct domain *d)
+static void memory_domain_kill(struct domain *d)
 {
 	d->dying = DOMAIN_DYING;
 	assert_int_equal(grant_domain_release_mappings(d), 0);
 	while (physmap_domain_release(d))
 		;
+}
+
+static void memory_domain_free(struct domain *d)
+{
+	memory_domain_kill(d);
 	memory_domain_finish(d);
 	memory_domain_finish(d);
 	grant_domain_finish(d);
@@ -62,6 +67,9 @@ static int teardown(void **state)
 {
 	(void)state;
 	fixture_yield_every = 0;
+	/* Neither is gone before the other one has let go of its frames. */
+	memory_domain_kill(d0);
+	memory_domain_kill(d1);
 	memory_domain_free(d0);
 	memory_domain_free(d1);
 	fixture_finish();
@@ -842,12 +850,18 @@ static void foreign_page_of_the_dead(void **state)
 	pairs(1, 5, 500);
 	assert_int_equal(batch(DOMID_SELF, XENMAPSPACE_gmfn_foreign, 5, 1), 0);
 	assert_int_equal(errs()[0], 0);
-	memory_domain_free(d);
-	/* The frame stays as long as it is mapped. */
+	memory_domain_kill(d);
+	assert_true(domain_frame_release(d, m));
+	/* The frame stays as long as it is mapped, and with it the domain. */
 	assert_int_equal(mfn_to_page(m)->state, PAGE_DOMAIN);
+	assert_int_equal(d->tot_pages, 64);
+	assert_int_equal(d->refs, 2);
 	*(uint32_t *)fixture_page(d0, 500) = 7;
 	assert_int_equal(drop(DOMID_SELF, 500), 0);
 	assert_int_equal(mfn_to_page(m)->state, PAGE_FREE);
+	assert_int_equal(d->tot_pages, 63);
+	assert_int_equal(d->refs, 1);
+	memory_domain_free(d);
 }
 
 static void mapper_of_foreign_pages_dies(void **state)

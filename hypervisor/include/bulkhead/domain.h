@@ -28,16 +28,18 @@ struct sched_domain;
 enum dying_state {
 	DOMAIN_ALIVE,
 	DOMAIN_DYING, /* destruction has begun; nothing new may start */
-	DOMAIN_DEAD,  /* all resources given back; waits for the last reference */
+	DOMAIN_DEAD, /* all resources given back; a zombie until the last reference, and with it the last frame, is gone */
 };
 
 struct domain {
 	domid_t id;
 	struct list link; /* domain_list, sorted by id; domain_list_lock */
 	uint32_t refs;	  /* see domain_get() */
-	bool hardware;	  /* dom0: owns the devices */
-	bool privileged;  /* may call domctl, sysctl, platform_op … */
-	domid_t target;	  /* a device model may act on this one; DOMID_INVALID: none */
+	/* Special frames that it gave up and others still refer to, and 1 while its parts are there. 0: id is free. */
+	uint32_t frames_held;
+	bool hardware;	 /* dom0: owns the devices */
+	bool privileged; /* may call domctl, sysctl, platform_op … */
+	domid_t target;	 /* a device model may act on this one; DOMID_INVALID: none */
 	uint8_t handle[16];
 	uint32_t create_flags; /* XEN_DOMCTL_CDF_* */
 	spinlock_t lock;       /* domain lock: guards what follows unless said otherwise */
@@ -167,8 +169,8 @@ struct domain_config {
  * -ENOMEM, -EINVAL. The caller owns the one reference, which domain_kill() drops. */
 int domain_create(domid_t id, const struct domain_config *cfg, struct domain **ret_d);
 int vcpu_create(struct domain *d, unsigned id, struct vcpu **ret_v);
-/* Destroys by steps; -ERESTART while there is more to do, 0 when the domain is dead (its memory may outlive it in
- * foreign mappings). */
+/* Destroys by steps; -ERESTART while there is more to do, 0 when the domain is dead. It is a zombie as long as others
+ * have a reference to it or to a frame of it (foreign and grant mappings): it is there for the tools, its id is taken. */
 int domain_kill(struct domain *d);
 /* The guest asked for it (SCHEDOP_shutdown), or it crashed. Any context. The current vCPU does not enter its guest again
  * if it belongs to d. Does not return if d is the hardware domain. */
@@ -183,6 +185,12 @@ struct domain *domain_get_by_id(domid_t id);
 struct domain *domain_get_next(domid_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d); /* accepts NULL */
+/* False: there is such a domain, or frames of a former one are still in use. */
+bool domain_id_is_free(domid_t id);
+/* For page_owner.c. Whose frame this is that somebody refers to: that keeps it there, no reference is taken. */
+struct domain *domain_of_frame(const struct page *pg);
+/* One of frames_held less: the last one makes the id free. */
+void domain_forget(struct domain *d);
 
 /* SCHEDOP_shutdown_code: the first reason that was given is what the toolstack sees. */
 void domain_set_shutdown_code(struct domain *d, unsigned reason);
