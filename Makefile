@@ -23,6 +23,7 @@ include mk/tools.mk
 include mk/vchan.mk
 include mk/qrexec.mk
 include mk/gui.mk
+include mk/qubesdb.mk
 include mk/unit.mk
 include mk/fuzz.mk
 include mk/lint.mk
