@@ -80,7 +80,7 @@ def build(out):
 
 def debian_root():
     """Path of the ext4 image; boot from a copy-on-write overlay of it."""
-    files = sorted(str(p) for p in Path(FILES).rglob("*") if p.is_file())
-    key = digest(own_text(__file__), *files, *(Path(f) for f in files), debian.kernel_package(),
+    files = sorted(p for p in Path(FILES).rglob("*") if p.is_file())
+    key = digest(own_text(__file__), *(p.relative_to(FILES).as_posix() for p in files), *files, debian.kernel_package(),
                  debian.candidate("xen-utils-4.17"), debian.candidate("systemd"))
     return cached("debian-root", ".img", key, build)
