@@ -615,6 +615,67 @@ static void table_is_full(void **state)
 	assert_int_equal(iommu_msi_map(device(EDU), &irqs[n], &m), 0);
 }
 
+/* PCI Local Bus 3.0, 6.8.1.3: message i is the data with its low bits replaced by i. */
+static void several_messages(void **state)
+{
+	struct irq single = {.vector = 0x09}, irqs[8], *list[8];
+	struct fake_amdvi_interrupt got;
+	struct msi_msg m, other;
+
+	(void)state;
+	start();
+	/* Takes entry 9: the first row of eight is 0 to 7, the second one is 16 to 23. */
+	assert_int_equal(iommu_msi_map(device(EDU), &single, &other), 0);
+	for (unsigned row = 0; row < 2; row++) {
+		for (unsigned i = 0; i < 8; i++) {
+			irqs[i] = (struct irq){.cpu = i % 4, .vector = (uint8_t)(0x41 + 7 * i)};
+			list[i] = &irqs[i];
+		}
+		assert_int_equal(iommu_msi_map_multi(device(EDU), list, 8, &m), 0);
+		assert_int_equal(m.data, row * 16);
+		for (unsigned i = 0; i < 8; i++) {
+			assert_true(fake_amdvi_message(EDU, m.address, m.data | i, &got));
+			assert_true(got.remapped);
+			assert_int_equal(got.vector, irqs[i].vector);
+			assert_int_equal(got.dest, 4 + i % 4);
+			assert_false(fake_amdvi_message(NVME, m.address, m.data | i, &got));
+		}
+	}
+	iommu_irq_free(device(EDU), &irqs[6]);
+	assert_false(fake_amdvi_message(EDU, m.address, m.data | 6, &got));
+	assert_true(fake_amdvi_message(EDU, m.address, m.data | 7, &got));
+	assert_true(fake_amdvi_message(EDU, other.address, other.data, &got));
+	assert_int_equal(got.vector, 0x09);
+	/* A unit that does not answer. */
+	for (unsigned i = 0; i < 8; i++)
+		irqs[i].remap = 0;
+	fake_amdvi.dead = true;
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 8, &m), -EIO);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(irqs[i].remap, 0);
+}
+
+/* All or nothing. */
+static void several_messages_no_row(void **state)
+{
+	static struct irq fill[600];
+	struct irq irqs[2] = {{0}}, *list[2] = {&irqs[0], &irqs[1]};
+	struct msi_msg m;
+	unsigned n = 0;
+
+	(void)state;
+	start();
+	memset(fill, 0, sizeof(fill));
+	while (!iommu_msi_map(device(EDU), &fill[n], &m))
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		if ((fill[i].remap - 1) % 2)
+			iommu_irq_free(device(EDU), &fill[i]);
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 2, &m), -ENOSPC);
+	assert_int_equal(irqs[0].remap, 0);
+	assert_int_equal(irqs[1].remap, 0);
+}
+
 static void wide_entries(void **state)
 {
 	struct irq a = {.cpu = 1, .vector = 0x41};
@@ -701,6 +762,7 @@ int main(void)
 		T(event_overflow),	  T(events_wrap),
 		T(event_is_late),	  T(msi_remapping),
 		T(table_is_full),	  T(wide_entries),
+		T(several_messages),	  T(several_messages_no_row),
 		T(ioapic_remapping),
 	};
 

@@ -665,6 +665,79 @@ static void msi_remapping(void **state)
 	assert_true(fake_vtd_message(NVME, mb.address, mb.data, &got));
 }
 
+/* PCI Local Bus 3.0, 6.8.1.3: message i is the data with its low bits replaced by i. */
+static void several_messages(void **state)
+{
+	struct irq single[3] = {make_irq(0, 0x31), make_irq(0, 0x32), make_irq(0, 0x33)};
+	struct irq irqs[8], *list[8];
+	struct fake_vtd_interrupt got;
+	struct msi_msg m, other;
+
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 8; i++) {
+		irqs[i] = make_irq(i % 4, (uint8_t)(0x41 + 7 * i));
+		list[i] = &irqs[i];
+	}
+	/* A hole too small for all of them lies before. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(iommu_msi_map(device(NVME), &single[i], &other), 0);
+	iommu_irq_free(device(NVME), &single[1]);
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 8, &m), 0);
+	assert_int_equal(m.data & 7, 0);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_true(fake_vtd_message(EDU, m.address, m.data | i, &got));
+		assert_int_equal(got.vector, irqs[i].vector);
+		assert_int_equal(got.dest, 4 + i % 4);
+		assert_false(fake_vtd_message(NVME, m.address, m.data | i, &got));
+	}
+	/* The next entry is nobody's, and each of them moves and goes alone. */
+	assert_false(fake_vtd_message(EDU, m.address, m.data + 8, &got));
+	irqs[5].cpu = 3;
+	irqs[5].vector = 0x99;
+	assert_int_equal(iommu_msi_map(device(EDU), &irqs[5], &other), 0);
+	iommu_irq_free(device(EDU), &irqs[6]);
+	assert_true(fake_vtd_message(EDU, m.address, m.data | 5, &got));
+	assert_int_equal(got.vector, 0x99);
+	assert_int_equal(got.dest, 7);
+	assert_false(fake_vtd_message(EDU, m.address, m.data | 6, &got));
+	assert_true(fake_vtd_message(EDU, m.address, m.data | 7, &got));
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 3, &m), -EINVAL);
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 64, &m), -EINVAL);
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 0, &m), -EINVAL);
+}
+
+/* All or nothing: no row that long is left, then the unit falls silent. */
+static void several_messages_fail(void **state)
+{
+	static struct irq fill[70000];
+	struct irq irqs[4] = {{0}}, *list[4] = {&irqs[0], &irqs[1], &irqs[2], &irqs[3]};
+	struct fake_vtd_interrupt got;
+	struct msi_msg m;
+	unsigned n = 0;
+
+	(void)state;
+	start();
+	memset(fill, 0, sizeof(fill));
+	while (!iommu_msi_map(device(EDU), &fill[n], &m))
+		n++;
+	for (unsigned i = 0; i < n; i += 3)
+		iommu_irq_free(device(EDU), &fill[i]);
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 2, &m), -ENOSPC);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(irqs[i].remap, 0);
+	iommu_irq_free(device(EDU), &fill[1]);
+	iommu_irq_free(device(EDU), &fill[2]);
+	fake_vtd.dead_queue = true;
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 4, &m), -EIO);
+	fake_vtd.dead_queue = false;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(irqs[i].remap, 0);
+		assert_false(fake_vtd_message(EDU, MSI_REMAP_BASE | MSI_REMAP_HANDLE(i), 0, &got));
+	}
+	assert_int_equal(iommu_msi_map_multi(device(EDU), list, 4, &m), -ENOSPC);
+}
+
 static void msi_behind_a_bridge(void **state)
 {
 	struct irq a = make_irq(0, 0x41);
@@ -733,13 +806,14 @@ static void ioapic_remapping(void **state)
 
 static void without_remapping(void **state)
 {
-	struct irq a = make_irq(1, 0x51);
+	struct irq a = make_irq(1, 0x51), *list = &a;
 	struct msi_msg m;
 	uint64_t rte;
 
 	(void)state;
 	want_intremap = false;
 	start();
+	assert_int_equal(iommu_msi_map_multi(device(EDU), &list, 1, &m), -ENODEV);
 	assert_int_equal(iommu_msi_map(device(EDU), &a, &m), 0);
 	assert_int_equal(m.address, 0xfee05000);
 	assert_int_equal(m.data, 0x51);
@@ -800,6 +874,8 @@ int main(void)
 		T(fault_storm_behind_a_bridge),
 		T(fault_overflow),
 		T(msi_remapping),
+		T(several_messages),
+		T(several_messages_fail),
 		T(msi_behind_a_bridge),
 		T(x2apic_destinations),
 		T(ioapic_remapping),

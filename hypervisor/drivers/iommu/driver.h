@@ -63,6 +63,9 @@ struct iommu_ops {
 	/* 0 or -EIO (timeout). dom->lock is held. */
 	int (*flush)(unsigned unit, struct iommu_domain *dom, const struct iommu_flush *f);
 	int (*msi_map)(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
+	/* See iommu_msi_map_multi(): all of them or none. */
+	int (*msi_map_multi)(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+			     struct msi_msg *ret_msg);
 	int (*ioapic_map)(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level,
 			  bool active_low, uint64_t *ret_rte);
 	void (*irq_free)(struct pci_dev *dev, struct irq *irq);

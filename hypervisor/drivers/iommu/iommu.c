@@ -15,6 +15,7 @@
 #define MAX_PROTECTED	80
 #define RELEASE_TABLES	256 /* freed in one step of iommu_domain_release() */
 #define OPTION_MAX_WORD 32
+#define MAX_MESSAGES	32 /* of one function by MSI (PCI Local Bus 3.0, 6.8.1.3) */
 
 bool iommu_verbose, iommu_debug;
 static bool want_intremap = true;
@@ -562,6 +563,16 @@ int iommu_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg)
 		return ops->msi_map(dev, irq, ret_msg);
 	arch_msi_compose(irq, ret_msg);
 	return 0;
+}
+
+int iommu_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+			struct msi_msg *ret_msg)
+{
+	if (!iommu_intremap())
+		return -ENODEV;
+	if (!count || count > MAX_MESSAGES || (count & (count - 1)))
+		return -EINVAL;
+	return ops->msi_map_multi(dev, irqs, count, ret_msg);
 }
 
 int iommu_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level, bool active_low,

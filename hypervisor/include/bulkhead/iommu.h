@@ -65,9 +65,10 @@ void iommu_for_each_reserved(void (*fn)(uint64_t base, uint64_t end, void *arg),
  */
 int iommu_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
 /*
- * The same for MSI with several messages: count (a power of two up to 32) interrupts of any vectors on any CPUs. The device
- * raises irqs[i] by replacing the low bits of ret_msg->data by i. Only with remapping. Freed one by one. Optional: where it is
- * not linked, devices are offered one message.
+ * The same for MSI with several messages: count (a power of two up to 32) interrupts of any vectors on any CPUs, none of them
+ * mapped yet. The device raises irqs[i] by replacing the low bits of ret_msg->data by i. Freed one by one; one that moved is
+ * updated with iommu_msi_map(), whose message is then not for the device. 0 or nothing was mapped: -ENODEV (also without
+ * remapping), -EINVAL (count), -ENOSPC, -ENOMEM, -EIO.
  */
 int iommu_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
 			struct msi_msg *ret_msg);

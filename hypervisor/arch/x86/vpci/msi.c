@@ -24,9 +24,6 @@
 #define CONTROL_MASKABLE  0x0100U
 #define MAX_LOG2	  5
 
-/* Remapping of several messages in a row is something that a driver can do or not. */
-#pragma weak iommu_msi_map_multi
-
 /* The device puts the number of the message into the low bits of the data; so does this for the guest's. */
 static void msi_fire(struct irq *irq)
 {
@@ -226,7 +223,7 @@ int vpci_msi_init(struct vpci_dev *dev)
 	 * Several messages have consecutive data, thus consecutive vectors on one CPU; only remapping makes them
 	 * independent. Without it one message is all that is offered.
 	 */
-	limit = iommu_intremap() && iommu_msi_map_multi ? dev->vpci->policy->max_msi : 1;
+	limit = iommu_intremap() ? dev->vpci->policy->max_msi : 1;
 	msi->max_log2 = (uint8_t)MIN((control & CONTROL_OFFERED) >> 1, MAX_LOG2);
 	while (msi->max_log2 && 1U << msi->max_log2 > limit)
 		msi->max_log2--;

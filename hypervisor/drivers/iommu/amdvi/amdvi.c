@@ -118,6 +118,7 @@ const struct iommu_ops amdvi_ops = {
 	.detach = amdvi_detach,
 	.flush = amdvi_flush,
 	.msi_map = amdvi_msi_map,
+	.msi_map_multi = amdvi_msi_map_multi,
 	.ioapic_map = amdvi_ioapic_map,
 	.irq_free = amdvi_irq_free,
 };

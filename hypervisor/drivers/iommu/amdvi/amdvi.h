@@ -125,6 +125,8 @@ void amdvi_event_poll(struct amdvi_unit *u);
 
 /* intremap.c */
 int amdvi_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
+int amdvi_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+			struct msi_msg *ret_msg);
 int amdvi_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level, bool active_low,
 		     uint64_t *ret_rte);
 void amdvi_irq_free(struct pci_dev *dev, struct irq *irq);

@@ -158,19 +158,27 @@ static int set_entry(struct amdvi_irt *irt, struct irq *irq)
 	return invalidate(irt);
 }
 
-int amdvi_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg)
+/* The table that messages of a device go through. */
+static int get_irt_of(struct pci_dev *dev, struct amdvi_irt **ret)
 {
 	struct amdvi_unit *u = amdvi_find_unit(dev);
 	unsigned alias = sbdf_bdf(dev->dma_alias);
-	struct amdvi_irt *irt;
 	int err;
 
 	if (!u || alias >= u->segment->entries)
 		return -ENODEV;
-	err = get_irt(u, alias, &irt);
+	err = get_irt(u, alias, ret);
 	/* A bridge passes on messages with the device's own id, or with its alias. */
 	if (!err && alias != sbdf_bdf(dev->sbdf))
-		err = amdvi_set_irt(u, sbdf_bdf(dev->sbdf), irt);
+		err = amdvi_set_irt(u, sbdf_bdf(dev->sbdf), *ret);
+	return err;
+}
+
+int amdvi_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg)
+{
+	struct amdvi_irt *irt;
+	int err = get_irt_of(dev, &irt);
+
 	if (!err)
 		err = set_entry(irt, irq);
 	if (err)
@@ -178,6 +186,55 @@ int amdvi_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg)
 	/* 2.2.5.1: bits 10:0 of the data are the index. */
 	ret_msg->address = AMDVI_INT_FIRST;
 	ret_msg->data = irq->remap - 1U;
+	return 0;
+}
+
+/* Entries in a row that were nobody's, the first at a multiple of count. False: there is no such row. */
+static bool take_row(struct amdvi_irt *irt, struct irq *const irqs[], unsigned count)
+{
+	struct amdvi_segment *s = irt->unit->segment;
+	unsigned long flags = spin_lock_irqsave(&s->lock);
+	bool taken = false;
+
+	for (unsigned first = 0; first < AMDVI_IRT_ENTRIES && !taken; first += count) {
+		unsigned n = 0;
+
+		while (n < count && !irt->owner[first + n])
+			n++;
+		taken = n == count;
+		for (n = 0; n < count && taken; n++) {
+			irt->owner[first + n] = irqs[n];
+			irqs[n]->remap = (uint16_t)(first + n + 1);
+		}
+	}
+	spin_unlock_irqrestore(&s->lock, flags);
+	return taken;
+}
+
+int amdvi_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+			struct msi_msg *ret_msg)
+{
+	struct amdvi_irt *irt;
+	int err = get_irt_of(dev, &irt);
+
+	if (err)
+		return err;
+	if (!take_row(irt, irqs, count))
+		return -ENOSPC;
+	for (unsigned i = 0; i < count; i++)
+		write_irte(irt, irqs[i]->remap - 1U, irqs[i]);
+	err = invalidate(irt);
+	if (err) {
+		/* As in free_entry(): a silent unit may have them cached. They stay somebody's for ever. */
+		for (unsigned i = 0; i < count; i++) {
+			write_irte(irt, irqs[i]->remap - 1U, NULL);
+			irqs[i]->remap = 0;
+		}
+		return err;
+	}
+	/* The device replaces the low bits of the data, which are the index, by the number of the message. */
+	ret_msg->address = AMDVI_INT_FIRST;
+	ret_msg->data = irqs[0]->remap - 1U;
 	return 0;
 }
 

@@ -75,20 +75,11 @@ static int irte_alloc(struct vtd_unit *u, struct irq *irq)
 	return -ENOSPC;
 }
 
-/* Gives irq an entry, or changes the one it has. */
-static int irte_set(struct vtd_unit *u, struct irq *irq, uint64_t lo, uint64_t hi)
+/* u->irte_lock is held. All that changes while the entry is in use is in the lower half: one store, never half an entry. */
+static void irte_write(struct vtd_unit *u, unsigned index, uint64_t lo, uint64_t hi)
 {
-	unsigned long flags = spin_lock_irqsave(&u->irte_lock);
-	int index = irq->remap ? irq->remap - 1 : irte_alloc(u, irq);
-	struct vtd_irte *e;
+	struct vtd_irte *e = &u->irtes[index];
 
-	if (index < 0) {
-		spin_unlock_irqrestore(&u->irte_lock, flags);
-		return index;
-	}
-	irq->remap = (uint16_t)(index + 1);
-	e = &u->irtes[index];
-	/* All that changes while the entry is in use is in the lower half: one store, never half an entry. */
 	if (e->hi != hi) {
 		ASSERT(!(e->lo & IRTE_PRESENT));
 		WRITE_ONCE(e->hi, hi);
@@ -96,8 +87,20 @@ static int irte_set(struct vtd_unit *u, struct irq *irq, uint64_t lo, uint64_t h
 	}
 	WRITE_ONCE(e->lo, lo);
 	vtd_sync(u, e, sizeof(*e));
+}
+
+/* Gives irq an entry, or changes the one it has. */
+static int irte_set(struct vtd_unit *u, struct irq *irq, uint64_t lo, uint64_t hi)
+{
+	unsigned long flags = spin_lock_irqsave(&u->irte_lock);
+	int index = irq->remap ? irq->remap - 1 : irte_alloc(u, irq);
+
+	if (index >= 0) {
+		irq->remap = (uint16_t)(index + 1);
+		irte_write(u, (unsigned)index, lo, hi);
+	}
 	spin_unlock_irqrestore(&u->irte_lock, flags);
-	return invalidate(u, (unsigned)index);
+	return index < 0 ? index : invalidate(u, (unsigned)index);
 }
 
 /* 9.10: who may use the entry. Behind a bridge for conventional PCI the id is the bridge's or of its bus. */
@@ -121,6 +124,58 @@ int vtd_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg)
 	if (err)
 		return err;
 	ret_msg->address = MSI_REMAP_BASE | MSI_REMAP_HANDLE(irq->remap - 1);
+	ret_msg->data = 0;
+	return 0;
+}
+
+/* First of `count` entries in a row that are nobody's, or -ENOSPC. u->irte_lock is held. */
+static int irte_find_row(const struct vtd_unit *u, unsigned count)
+{
+	unsigned limit = MIN(u->irte_count, (unsigned)IRTE_LIMIT), free = 0;
+
+	for (unsigned i = 0; i < limit; i++) {
+		free = u->irte_owner[i] ? 0 : free + 1;
+		if (free == count)
+			return (int)(i + 1 - count);
+	}
+	return -ENOSPC;
+}
+
+int vtd_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+		      struct msi_msg *ret_msg)
+{
+	const struct vtd_desc flush = {.lo = DESC_IEC};
+	struct vtd_unit *u = vtd_find_unit(dev);
+	unsigned long flags;
+	int first, err;
+
+	if (!u)
+		return -ENODEV;
+	flags = spin_lock_irqsave(&u->irte_lock);
+	first = irte_find_row(u, count);
+	for (unsigned i = 0; i < count && first >= 0; i++) {
+		unsigned index = (unsigned)first + i;
+
+		u->irte_owner[index] = irqs[i];
+		irqs[i]->remap = (uint16_t)(index + 1);
+		irte_write(u, index, irte_low(irqs[i], false), verify(dev));
+	}
+	spin_unlock_irqrestore(&u->irte_lock, flags);
+	if (first < 0)
+		return first;
+	err = vtd_execute(u, &flush, 1);
+	if (err) {
+		/* As in irte_clear(): a silent unit may have them cached. They stay somebody's for ever. */
+		flags = spin_lock_irqsave(&u->irte_lock);
+		for (unsigned i = 0; i < count; i++) {
+			irte_write(u, (unsigned)first + i, 0, verify(dev));
+			irqs[i]->remap = 0;
+		}
+		spin_unlock_irqrestore(&u->irte_lock, flags);
+		return err;
+	}
+	/* 5.1.3: with a subhandle, the entry is the handle plus the data, in which the device counts its messages. */
+	ret_msg->address = MSI_REMAP_BASE | MSI_REMAP_SUBHANDLE | MSI_REMAP_HANDLE((unsigned)first);
 	ret_msg->data = 0;
 	return 0;
 }

@@ -140,6 +140,7 @@ _Static_assert(sizeof(struct vtd_irte) == 16, "VT-d 9.10");
 
 /* 5.1.2.2, 5.1.5.1: what devices and I/O APICs are given. */
 #define MSI_REMAP_BASE	    0xfee00010UL /* interrupt format 1 */
+#define MSI_REMAP_SUBHANDLE BIT(3)	 /* the data are added to the handle */
 #define MSI_REMAP_HANDLE(i) (((uint64_t)(i)&0x7fff) << 5 | ((uint64_t)(i) >> 15 & 1) << 2)
 #define RTE_REMAP_FORMAT    BIT(48)
 #define RTE_REMAP_HANDLE(i) (((uint64_t)(i)&0x7fff) << 49 | ((uint64_t)(i) >> 15 & 1) << 11)

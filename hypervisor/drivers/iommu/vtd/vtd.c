@@ -158,6 +158,7 @@ const struct iommu_ops vtd_ops = {
 	.detach = vtd_detach,
 	.flush = vtd_flush,
 	.msi_map = vtd_msi_map,
+	.msi_map_multi = vtd_msi_map_multi,
 	.ioapic_map = vtd_ioapic_map,
 	.irq_free = vtd_irq_free,
 };

@@ -111,6 +111,8 @@ void vtd_fault_poll(struct vtd_unit *u);
 int vtd_intremap_prepare(struct vtd_unit *u, unsigned entries); /* table loaded, not enabled */
 int vtd_intremap_enable(struct vtd_unit *u);
 int vtd_msi_map(struct pci_dev *dev, struct irq *irq, struct msi_msg *ret_msg);
+int vtd_msi_map_multi(struct pci_dev *dev, struct irq *const irqs[], unsigned count,
+		      struct msi_msg *ret_msg);
 int vtd_ioapic_map(unsigned ioapic_id, unsigned pin, struct irq *irq, bool level, bool active_low,
 		   uint64_t *ret_rte);
 void vtd_irq_free(struct pci_dev *dev, struct irq *irq);
