@@ -26,7 +26,8 @@
 
 static struct domain *dom;
 static unsigned cpu_flushes, iommu_flushes;
-static bool yield;
+static unsigned flushed_with; /* live allocations at the last flush */
+static bool yield, iommu_fails;
 static struct page frames[64];
 struct cpu_info cpu_info;
 struct page *frame_table = frames;
@@ -36,6 +37,7 @@ static void count_flush(struct domain *d)
 {
 	assert_ptr_equal(d, dom);
 	cpu_flushes++;
+	flushed_with = fake_heap_live;
 }
 
 static const struct vendor_ops fake_vendor = {.name = "fake", .tlb_flush = count_flush};
@@ -66,7 +68,15 @@ void *heap_ptr(paddr_t p)
 int iommu_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, unsigned flags)
 {
 	(void)d, (void)gfn, (void)mfn, (void)order;
+	if (iommu_fails)
+		return -ENOMEM;
 	return flags & IOMMU_READ ? 0 : -EINVAL;
+}
+
+bool iommu_is_dirty(struct domain *d)
+{
+	(void)d;
+	return false;
 }
 
 int iommu_unmap(struct domain *d, gfn_t gfn, unsigned order)
@@ -97,10 +107,13 @@ void page_get_again(mfn_t m)
 	frames[mfn_raw(m)].count++;
 }
 
+static struct cpu cpu0 = {.self = &cpu0};
+
 static int setup(void **state)
 {
 	(void)state;
 	fake_reset();
+	fake_this_cpu = &cpu0;
 	dom = calloc(1, sizeof(*dom));
 	dom->id = 5;
 	cpu_info.phys_bits = 40;
@@ -108,6 +121,7 @@ static int setup(void **state)
 	assert_int_equal(p2m_pool_set(dom, 100000), 0);
 	memset(frames, 0, sizeof(frames));
 	cpu_flushes = iommu_flushes = 0;
+	iommu_fails = false;
 	return 0;
 }
 
@@ -229,6 +243,86 @@ static void a_batch_flushes_once(void **state)
 	dom->iommu = NULL;
 }
 
+/* Frames that another CPU takes away go back at once: its changes cannot wait for the end of this CPU's batch. */
+static void a_batch_is_of_one_cpu(void **state)
+{
+	struct cpu *here = fake_this_cpu, other = {.id = 1};
+
+	(void)state;
+	dom->iommu = (struct iommu_domain *)dom;
+	assert_int_equal(set(0, 0, ORDER_4K, P2M_RAM), 0);
+	assert_int_equal(set(1, 1, ORDER_4K, P2M_RAM), 0);
+	assert_int_equal(set(2, 2, ORDER_4K, P2M_RAM), 0);
+	cpu_flushes = iommu_flushes = 0;
+	assert_false(p2m_in_batch());
+	p2m_batch_begin(dom);
+	assert_int_equal(p2m_clear(dom, gfn_from(0), ORDER_4K), 0);
+	assert_int_equal(cpu_flushes, 0);
+	assert_true(p2m_in_batch());
+	other.self = &other;
+	fake_this_cpu = &other;
+	assert_false(p2m_in_batch());
+	assert_int_equal(p2m_clear(dom, gfn_from(1), ORDER_4K), 0);
+	assert_int_equal(cpu_flushes, 1);
+	assert_int_equal(iommu_flushes, 1);
+	p2m_batch_begin(dom);
+	assert_int_equal(p2m_clear(dom, gfn_from(2), ORDER_4K), 0);
+	p2m_batch_end(dom);
+	assert_int_equal(cpu_flushes, 2);
+	assert_int_equal(iommu_flushes, 2);
+	fake_this_cpu = here;
+	p2m_batch_end(dom);
+	assert_int_equal(cpu_flushes, 3);
+	assert_false(p2m_in_batch());
+	dom->iommu = NULL;
+}
+
+/* Until CPUs have forgotten a table that was replaced, it may not become anything else. */
+static void a_batch_keeps_tables(void **state)
+{
+	unsigned live, used;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(set(i * G2M, i * G2M, ORDER_4K, P2M_RAM), 0);
+	live = fake_heap_live;
+	used = dom->arch.p2m.pool_used;
+	p2m_batch_begin(dom);
+	p2m_batch_begin(dom);
+	/* One table goes by a larger page over it, both of a level and what is left by the largest. */
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_RAM), 0);
+	assert_int_equal(set(0, 0, ORDER_1G, P2M_RAM), 0);
+	assert_int_equal(fake_heap_live, live);
+	p2m_batch_end(dom);
+	assert_int_equal(fake_heap_live, live);
+	assert_int_equal(cpu_flushes, 0);
+	flushed_with = 0;
+	p2m_batch_end(dom);
+	assert_int_equal(cpu_flushes, 1);
+	/* The flush came before. */
+	assert_int_equal(flushed_with, live);
+	assert_int_equal(fake_heap_live, live - 3);
+	assert_int_equal(dom->arch.p2m.pool_used, used - 3);
+	expect(G2M + 7, G2M + 7, P2M_RAM);
+}
+
+/* An IOMMU mapping that got half-way has changed something, too. */
+static void a_failed_change_is_flushed(void **state)
+{
+	(void)state;
+	dom->iommu = (struct iommu_domain *)dom;
+	iommu_fails = true;
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_RAM), -ENOMEM);
+	assert_int_equal(iommu_flushes, 1);
+	p2m_batch_begin(dom);
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_RAM), -ENOMEM);
+	assert_int_equal(iommu_flushes, 1);
+	p2m_batch_end(dom);
+	assert_int_equal(iommu_flushes, 2);
+	iommu_fails = false;
+	dom->iommu = NULL;
+}
+
 static void ranges_use_the_largest_pieces(void **state)
 {
 	(void)state;
@@ -330,6 +424,9 @@ int main(void)
 		T(clearing_makes_no_tables),
 		T(pool_is_a_limit),
 		T(a_batch_flushes_once),
+		T(a_batch_is_of_one_cpu),
+		T(a_batch_keeps_tables),
+		T(a_failed_change_is_flushed),
 		T(ranges_use_the_largest_pieces),
 		T(page_references),
 		T(entry_bits),

@@ -24,6 +24,26 @@
 /* A domain may always have this many table pages, whatever its pool: a fresh one has no pool set yet. */
 #define POOL_INITIAL 256 /* 1 MiB, what a new domain has by the ABI */
 
+/*
+ * The changes that a CPU makes to one domain's p2m and has not flushed yet. By CPU: what another one changes meanwhile is
+ * not put off, as its frames may be given away at once.
+ */
+static struct p2m_batch {
+	struct domain *d; /* NULL: none is open */
+	unsigned depth;
+	bool flush_cpu, flush_iommu;
+	uint64_t *
+		tables; /* cut off, but CPUs may still walk them: linked through their first entry */
+} batches[MAX_CPUS];
+
+/* The open batch for d on this CPU, or NULL. */
+static struct p2m_batch *batch_of(const struct domain *d)
+{
+	struct p2m_batch *b = &batches[cpu_id()];
+
+	return b->d == d ? b : NULL;
+}
+
 static enum p2m_type entry_type(uint64_t e)
 {
 	return e & PTE_PRESENT ? (enum p2m_type)((e & TYPE_MASK) >> TYPE_SHIFT) : P2M_NONE;
@@ -91,8 +111,8 @@ int p2m_init(struct domain *d)
 	return p->root ? 0 : -ENOMEM;
 }
 
-/* Frees the tables below an entry of `level` (not what leaves map). */
-static void free_below(struct p2m *p, uint64_t e, unsigned level)
+/* Frees the tables below an entry of `level` (not what leaves map): with an open batch, when it is flushed. */
+static void free_below(struct p2m *p, uint64_t e, unsigned level, struct p2m_batch *b)
 {
 	uint64_t *t;
 
@@ -101,9 +121,15 @@ static void free_below(struct p2m *p, uint64_t e, unsigned level)
 	t = table_of(e);
 	if (level > 2) {
 		for (unsigned i = 0; i < ENTRIES; i++)
-			free_below(p, t[i], level - 1);
+			free_below(p, t[i], level - 1, b);
 	}
-	table_free(p, t);
+	if (b) {
+		/* A page's address is an entry that is not present. */
+		WRITE_ONCE(t[0], (uintptr_t)b->tables);
+		b->tables = t;
+	} else {
+		table_free(p, t);
+	}
 }
 
 int p2m_release(struct domain *d)
@@ -122,7 +148,7 @@ int p2m_release(struct domain *d)
 		for (unsigned i = 0; i < ENTRIES; i++) {
 			if (!is_table(l3[i], 3))
 				continue;
-			free_below(p, l3[i], 3);
+			free_below(p, l3[i], 3, NULL);
 			l3[i] = 0;
 			if (hypercall_should_yield())
 				return -ERESTART;
@@ -137,11 +163,11 @@ int p2m_release(struct domain *d)
 
 static void flush_now(struct domain *d, gfn_t gfn, uint64_t count)
 {
-	struct p2m *p = &d->arch.p2m;
+	struct p2m_batch *b = batch_of(d);
 
-	if (p->batch) {
-		p->flush_cpu = true;
-		p->flush_iommu = true;
+	if (b) {
+		b->flush_cpu = true;
+		b->flush_iommu = true;
 		return;
 	}
 	vendor->tlb_flush(d);
@@ -203,6 +229,7 @@ static unsigned iommu_flags(enum p2m_type t)
 
 static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
 {
+	struct p2m_batch *batch = batch_of(d);
 	struct p2m *p = &d->arch.p2m;
 	unsigned level = order / 9 + 1;
 	uint64_t *e, old;
@@ -216,8 +243,14 @@ static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p
 	if (d->iommu) {
 		err = type == P2M_NONE ? iommu_unmap(d, gfn, order)
 				       : iommu_map(d, gfn, mfn, order, iommu_flags(type));
-		if (err)
+		if (err) {
+			/* It may have got half-way. */
+			if (batch)
+				batch->flush_iommu = true;
+			else
+				iommu_flush(d, gfn_from(0), 0);
 			return err;
+		}
 	}
 	old = *e;
 	WRITE_ONCE(*e, type == P2M_NONE ? 0 : make_entry(mfn, level, type));
@@ -226,11 +259,11 @@ static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p
 	/* An entry that was not present is in no TLB, but an IOMMU in caching mode may remember even that. */
 	if (old & PTE_PRESENT)
 		flush_now(d, gfn, BIT(order));
-	else if (d->iommu && !p->batch)
+	else if (d->iommu && !batch)
 		iommu_flush(d, gfn, BIT(order));
 	else if (d->iommu)
-		p->flush_iommu = true;
-	free_below(p, old, level);
+		batch->flush_iommu = true;
+	free_below(p, old, level, batch);
 	return 0;
 }
 
@@ -280,27 +313,47 @@ int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p
 
 void p2m_batch_begin(struct domain *d)
 {
+	struct p2m_batch *b = &batches[cpu_id()];
+
+	/* One domain at a time: changes of another one meanwhile are flushed one by one. */
+	if (b->d && b->d != d)
+		return;
+	if (b->depth++)
+		return;
+	b->d = d;
 	spin_lock(&d->arch.p2m.lock);
-	d->arch.p2m.batch++;
+	d->arch.p2m.open_batches++;
 	spin_unlock(&d->arch.p2m.lock);
 }
 
 void p2m_batch_end(struct domain *d)
 {
+	struct p2m_batch *b = batch_of(d);
 	struct p2m *p = &d->arch.p2m;
-	bool cpu = false, io = false;
 
-	spin_lock(&p->lock);
-	if (--p->batch == 0) {
-		cpu = p->flush_cpu;
-		io = p->flush_iommu;
-		p->flush_cpu = p->flush_iommu = false;
-	}
-	spin_unlock(&p->lock);
-	if (cpu)
+	if (!b || --b->depth)
+		return;
+	if (b->flush_cpu)
 		vendor->tlb_flush(d);
-	if (io && d->iommu)
+	if (b->flush_iommu && d->iommu)
 		iommu_flush(d, gfn_from(0), 0);
+	spin_lock(&p->lock);
+	while (b->tables) {
+		uint64_t *t = b->tables;
+
+		b->tables = (uint64_t *)(uintptr_t)t[0];
+		table_free(p, t);
+	}
+	*b = (struct p2m_batch){0};
+	/* Changes outside of batches are flushed under the lock: nothing can be left. */
+	p->open_batches--;
+	ASSERT(p->open_batches || !iommu_is_dirty(d));
+	spin_unlock(&p->lock);
+}
+
+bool p2m_in_batch(void)
+{
+	return batches[cpu_id()].d;
 }
 
 /* Leaf entry and the frame within it; 0 when nothing is mapped. Under the lock. */

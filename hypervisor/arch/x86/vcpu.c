@@ -370,6 +370,8 @@ void arch_vcpu_run(struct vcpu *v)
 			v->arch.deferred = NULL;
 		return;
 	}
+	/* What this CPU took from a domain, its CPUs and devices can no longer reach. */
+	ASSERT(!p2m_in_batch());
 	vendor->run(v);
 }
 

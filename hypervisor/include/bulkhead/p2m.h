@@ -42,9 +42,15 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 /* Any range, split into the largest possible pieces. */
 int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p2m_type type);
 int p2m_clear(struct domain *d, gfn_t gfn, unsigned order);
-/* Translations changed within a batch are flushed once, at its end. The p2m lock is taken by each call itself. */
+/*
+ * Translations that this CPU changes within a batch are flushed once, at its end: until then frames that were mapped may not
+ * be given back. Batches nest; other CPUs are not concerned. Begins and ends on one CPU, without sleeping or running the
+ * guest between. The p2m lock is taken by each call itself.
+ */
 void p2m_batch_begin(struct domain *d);
 void p2m_batch_end(struct domain *d);
+/* True between begin and end on this CPU. For assertions: no guest may be entered then. */
+bool p2m_in_batch(void);
 
 /* Translation without a reference: only safe for domains whose p2m cannot change meanwhile (or under domain lock). */
 mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type);

@@ -32,10 +32,9 @@ struct p2m {
 	uint64_t *root; /* heap page */
 	uint64_t max_gfn;
 	uint64_t pool_pages, pool_used; /* pages allowed for, and used by, tables */
-	unsigned batch;			/* p2m_batch_begin() depth */
-	bool flush_cpu, flush_iommu;
-	uint64_t release_gfn; /* progress of p2m_release() */
-	uint64_t generation;  /* of TLB flushes: see vendor tlb_flush */
+	unsigned open_batches;		/* on all CPUs */
+	uint64_t release_gfn;		/* progress of p2m_release() */
+	uint64_t generation;		/* of TLB flushes: see vendor tlb_flush */
 };
 
 /* Tables of emulated I/O: see arch/hvm_io.h. */
