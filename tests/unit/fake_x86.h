@@ -29,6 +29,9 @@ void fake_reset(void);
 struct domain *fake_domain(bool hardware, unsigned vcpus);
 void fake_domain_free(struct domain *d);
 
+/* What other CPUs do at each turn of a busy wait. */
+extern void (*fake_relax)(void);
+
 /* Heap. */
 extern unsigned fake_heap_live;	 /* allocations not freed */
 extern int fake_heap_fail_after; /* so many succeed, then all fail; -1: none fails */

@@ -818,6 +818,65 @@ static void test_virtual_function_bars_of_a_running_device(void **state)
 	assert_true(fake_p2m_is(0xf2000, 4, 0xf2000, P2M_MMIO));
 }
 
+/* ---- The end of a domain while handlers are at work on other CPUs ---- */
+
+static struct hvm_io_region *busy[8];
+static unsigned busy_count, busy_ended;
+
+static bool registered(const struct hvm_io_table *t, const struct hvm_io_region *r)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->regions[i] == r)
+			return true;
+	return false;
+}
+
+/* Somebody waits for a handler: one whose region nobody can find any more comes to its end. */
+static void end_one_handler(void)
+{
+	for (unsigned i = 0; i < busy_count; i++) {
+		if (!busy[i] || registered(&d->arch.io.mmio, busy[i]) ||
+		    registered(&d->arch.io.ports, busy[i]))
+			continue;
+		assert_int_equal(busy[i]->users, 1);
+		busy[i]->users = 0;
+		busy[i] = NULL;
+		busy_ended++;
+		return;
+	}
+	fail_msg("a wait for a handler that can still be called");
+}
+
+static void keep_busy(struct hvm_io_table *t)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		busy[busy_count++] = t->regions[i];
+		t->regions[i]->users = 1;
+	}
+}
+
+static void test_the_end_waits_for_handlers(void **state)
+{
+	struct fake_function *f;
+
+	(void)state;
+	assert_int_equal(vpci_ecam_add(d, 0xb0000000, 0, 0, 255), 0);
+	f = known(DEV);
+	fake_pci_bar32(f, 0, 0x4000, 0xf0000000);
+	fake_pci_msix(f, 0x60, 0, 4, 0, 0x1000, 0, 0x2000);
+	assign(f);
+	set_command(DEV, PCI_COMMAND_MEMORY);
+	busy_count = busy_ended = 0;
+	/* The table's pages, the ECAM window, and the ports of both kinds. */
+	keep_busy(&d->arch.io.mmio);
+	keep_busy(&d->arch.io.ports);
+	assert_true(busy_count >= 4);
+	fake_relax = end_one_handler;
+	vpci_domain_finish(d);
+	fake_relax = NULL;
+	assert_int_equal(busy_ended, busy_count);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -859,6 +918,7 @@ int main(void)
 		T(test_out_of_heap),
 		T(test_virtual_functions),
 		T(test_virtual_function_bars_of_a_running_device),
+		T(test_the_end_waits_for_handlers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,8 @@ void vpci_ports_finish(struct vpci *p)
 {
 	hvm_port_unregister(p->domain, &p->data);
 	hvm_port_unregister(p->domain, &p->address);
+	hvm_io_region_wait(&p->data);
+	hvm_io_region_wait(&p->address);
 }
 
 /* The function that an offset is for, and how many bytes of the access are within its 4 KiB. */
@@ -234,6 +236,7 @@ void vpci_ecam_finish(struct vpci *p)
 
 	LIST_FOR_EACH_SAFE (e, tmp, &p->ecams, struct vpci_ecam, link) {
 		hvm_mmio_unregister(p->domain, &e->region);
+		hvm_io_region_wait(&e->region);
 		list_remove(&e->link);
 		heap_free(e);
 	}

@@ -231,6 +231,7 @@ void vpci_traps_finish(struct vpci *p)
 
 	LIST_FOR_EACH_SAFE (t, tmp, &p->traps, struct vpci_trap, link) {
 		list_remove(&t->link);
+		hvm_io_region_wait(&t->region);
 		heap_free(t);
 	}
 }
