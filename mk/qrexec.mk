@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # qrexec: the policy engine, the wire library and the programs, build/qrexec/<program>. Every qrexec/tool/*.c
-# is one program; it links everything else below qrexec/.
+# is one program; it links what else it needs below qrexec/. Tools of qrexec/tool with a .sh at their end are
+# installed as they are.
 
-QREXEC_SRCS := $(sort $(wildcard qrexec/policy/*.c qrexec/lib/*.c))
+QREXEC_SRCS := $(sort $(wildcard qrexec/policy/*.c qrexec/lib/*.c qrexec/service/*.c))
+QREXEC_DAEMON_SRCS := $(sort $(wildcard qrexec/daemon/*.c))
 QREXEC_TOOLS := $(sort $(wildcard qrexec/tool/*.c))
 QREXEC_PROGRAMS := $(foreach t,$(QREXEC_TOOLS),$(O)/qrexec/$(subst _,-,$(notdir $(t:.c=))))
 QREXEC_OBJS := $(QREXEC_SRCS:%=$(O)/qrexec/obj/%.o)
@@ -20,8 +22,11 @@ $(O)/qrexec/libqrexec.a: $(QREXEC_OBJS)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# What only one program consists of.
+qrexec_own = $(1) $(if $(filter %/qrexec_daemon.c,$(1)),$(QREXEC_DAEMON_SRCS))
+
 define qrexec_program
-$(O)/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(O)/qrexec/obj/$(1).o $(O)/qrexec/libqrexec.a $(VCHAN_LIB)
+$(O)/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(patsubst %,$(O)/qrexec/obj/%.o,$(call qrexec_own,$(1))) $(O)/qrexec/libqrexec.a $(VCHAN_LIB)
 	$$(say) LD $$@
 	$$(Q)$$(CC) $$(QREXEC_LDFLAGS) -o $$@ $$^
 endef
@@ -30,7 +35,7 @@ $(foreach t,$(QREXEC_TOOLS),$(eval $(call qrexec_program,$(t))))
 qrexec: $(QREXEC_PROGRAMS)
 all: qrexec
 
--include $(QREXEC_OBJS:.o=.d) $(QREXEC_TOOLS:%=$(O)/qrexec/obj/%.d)
+-include $(QREXEC_OBJS:.o=.d) $(patsubst %,$(O)/qrexec/obj/%.d,$(QREXEC_TOOLS) $(QREXEC_DAEMON_SRCS))
 .PHONY: qrexec
 
 # bench-qrexec prints measurements and fails when one is over its limit.
@@ -42,14 +47,14 @@ bench-qrexec: $(O)/qrexec/bench-policy
 .PHONY: bench-qrexec
 -include $(O)/qrexec/obj/qrexec/bench/bench_policy.c.d
 
-# test_qrexec_calls runs the programs, built like unit tests: with the sanitizers.
+# What links tests/unit/qrexec_fixture.c runs the programs, built like unit tests: with the sanitizers.
 define qrexec_unit_program
-$(O)/unit/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(patsubst %,$(O)/unit/obj/%.o,$(1) $(QREXEC_SRCS)) $(VCHAN_LIB)
+$(O)/unit/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(patsubst %,$(O)/unit/obj/%.o,$(call qrexec_own,$(1)) $(QREXEC_SRCS)) $(VCHAN_LIB)
 	$$(say) LD $$@
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^
 endef
 $(foreach t,$(QREXEC_TOOLS),$(eval $(call qrexec_unit_program,$(t))))
 QREXEC_UNIT_PROGRAMS := $(patsubst $(O)/qrexec/%,$(O)/unit/qrexec/%,$(QREXEC_PROGRAMS))
-$(O)/unit/obj/tests/unit/test_qrexec_calls.c.o: $(QREXEC_UNIT_PROGRAMS)
--include $(patsubst %,$(O)/unit/obj/%.d,$(QREXEC_SRCS) $(QREXEC_TOOLS))
+$(O)/unit/obj/tests/unit/qrexec_fixture.c.o: $(QREXEC_UNIT_PROGRAMS)
+-include $(patsubst %,$(O)/unit/obj/%.d,$(QREXEC_SRCS) $(QREXEC_TOOLS) $(QREXEC_DAEMON_SRCS))

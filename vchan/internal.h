@@ -62,8 +62,9 @@ struct libvchan {
 	bool polled; /* the caller knows the descriptor: calls that fall short have to ask for events */
 	int fd;	     /* what libvchan_fd_for_select() returns: an epoll descriptor */
 	int domain, port;
-	int failed;	    /* client: why the connection failed for good, -errno */
-	bool gone_reported; /* a wait has told that the peer is gone */
+	int failed;		   /* client: why the connection failed for good, -errno */
+	bool gone_reported;	   /* a wait has told that the peer is gone */
+	uint32_t peeked, reserved; /* what the caller may still consume, commit */
 	struct vchan_shm shm;
 	struct vchan_pace pace;
 	struct libvchan_stats stats;

@@ -48,12 +48,26 @@ static int sleep_for(struct libvchan *ctrl, int64_t timeout)
 	return 0;
 }
 
+static void count_read(struct libvchan *ctrl, uint32_t n)
+{
+	ctrl->stats.bytes_read += n;
+	ctrl->pace.streamed += n;
+	ctrl->peeked = 0;
+}
+
+static void count_written(struct libvchan *ctrl, uint32_t n)
+{
+	ctrl->stats.bytes_written += n;
+	/* Whoever answers wants its answer soon. */
+	ctrl->pace.streamed = 0;
+	ctrl->reserved = 0;
+}
+
 static uint32_t copy_out(struct libvchan *ctrl, void *data, uint32_t n)
 {
 	if (vchan_take(&ctrl->shm, data, n))
 		notify(ctrl);
-	ctrl->stats.bytes_read += n;
-	ctrl->pace.streamed += n;
+	count_read(ctrl, n);
 	return n;
 }
 
@@ -61,9 +75,7 @@ static uint32_t copy_in(struct libvchan *ctrl, const void *data, uint32_t n)
 {
 	if (vchan_put(&ctrl->shm, data, n))
 		notify(ctrl);
-	ctrl->stats.bytes_written += n;
-	/* Whoever answers wants its answer soon. */
-	ctrl->pace.streamed = 0;
+	count_written(ctrl, n);
 	return n;
 }
 
@@ -239,6 +251,79 @@ int libvchan_write(libvchan_t *ctrl, const void *data, size_t size)
 			break;
 	}
 	return (int)done;
+}
+
+static int show(const struct vchan_ring *ring, uint32_t n, struct libvchan_piece pieces[2])
+{
+	pieces[0].size = vchan_pieces(ring, n, &pieces[0].data, &pieces[1].data);
+	pieces[1].size = n - pieces[0].size;
+	return (int)n;
+}
+
+int libvchan_peek(libvchan_t *ctrl, struct libvchan_piece pieces[2], size_t least, size_t most)
+{
+	int64_t ready;
+
+	if (start(ctrl))
+		return -1;
+	ctrl->peeked = 0;
+	if (least > ctrl->shm.rd.size)
+		return failure(EMSGSIZE);
+	ready = await_data(ctrl, (struct need){(uint32_t)least, (uint32_t)least});
+	if (ready < 0)
+		return -1;
+	if (ready >= (int64_t)least)
+		ctrl->peeked = smaller(most, (uint32_t)ready);
+	return show(&ctrl->shm.rd, ctrl->peeked, pieces);
+}
+
+int libvchan_consume(libvchan_t *ctrl, size_t size)
+{
+	uint32_t left;
+
+	if (size > ctrl->peeked)
+		return failure(EINVAL);
+	if (!size)
+		return 0;
+	left = ctrl->peeked - (uint32_t)size;
+	if (vchan_took(&ctrl->shm, (uint32_t)size))
+		notify(ctrl);
+	count_read(ctrl, (uint32_t)size);
+	ctrl->peeked = left;
+	return 0;
+}
+
+int libvchan_reserve(libvchan_t *ctrl, struct libvchan_piece pieces[2], size_t least, size_t most)
+{
+	int64_t space;
+
+	if (start(ctrl))
+		return -1;
+	ctrl->reserved = 0;
+	if (least > ctrl->shm.wr.size)
+		return failure(EMSGSIZE);
+	space = await_space(ctrl, (struct need){(uint32_t)least, (uint32_t)least});
+	if (space < 0)
+		return -1;
+	if (space >= (int64_t)least)
+		ctrl->reserved = smaller(most, (uint32_t)space);
+	return show(&ctrl->shm.wr, ctrl->reserved, pieces);
+}
+
+int libvchan_commit(libvchan_t *ctrl, size_t size)
+{
+	uint32_t left;
+
+	if (size > ctrl->reserved)
+		return failure(EINVAL);
+	if (!size)
+		return 0;
+	left = ctrl->reserved - (uint32_t)size;
+	if (vchan_filled(&ctrl->shm, (uint32_t)size))
+		notify(ctrl);
+	count_written(ctrl, (uint32_t)size);
+	ctrl->reserved = left;
+	return 0;
 }
 
 int libvchan_wait(libvchan_t *ctrl)

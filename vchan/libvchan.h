@@ -98,6 +98,27 @@ LIBVCHAN_API int libvchan_send(libvchan_t *ctrl, const void *data, size_t size);
 LIBVCHAN_API int libvchan_recv(libvchan_t *ctrl, void *data, size_t size);
 
 /*
+ * Transfers without a copy by the library, in two steps: the caller works on the ring itself (so a file can be read into
+ * it and written from it), then says how much of it is done. peek shows data, reserve free space: from `least`
+ * to `most` bytes. Where there is less than `least`, a handle that blocks waits, and one that does not returns 0
+ * and has asked for an event. The bytes are in two pieces, the second one of size 0 unless the ring wraps, and
+ * stay where they are until the next call for the same direction. The peer can change them at any time: what is decided from them has to be copied
+ * first. A client must not write to what peek returns.
+ * consume and commit return 0, or -1: EINVAL more than was shown. peek and reserve return the count, or -1: EPIPE
+ * as above, EMSGSIZE `least` is larger than the ring.
+ */
+struct libvchan_piece {
+	void *data;
+	size_t size;
+};
+LIBVCHAN_API int libvchan_peek(libvchan_t *ctrl, struct libvchan_piece pieces[2], size_t least,
+			       size_t most);
+LIBVCHAN_API int libvchan_consume(libvchan_t *ctrl, size_t size);
+LIBVCHAN_API int libvchan_reserve(libvchan_t *ctrl, struct libvchan_piece pieces[2], size_t least,
+				  size_t most);
+LIBVCHAN_API int libvchan_commit(libvchan_t *ctrl, size_t size);
+
+/*
  * Takes one pending event; sleeps until there is one. An event says only "look again": the peer connected,
  * wrote, read, closed or died. 0, or -1: EPIPE the peer is gone and that was reported before.
  * Interruptions by signals are not reported; to leave early, poll the descriptor instead.

@@ -192,6 +192,26 @@ bool vchan_put(struct vchan_shm *shm, const void *src, uint32_t n)
 	return advance(shm, &shm->wr, n, VCHAN_BIT_WRITE);
 }
 
+uint32_t vchan_pieces(const struct vchan_ring *ring, uint32_t n, void **ret_first,
+		      void **ret_second)
+{
+	uint32_t at, first = span(ring, n, &at);
+
+	*ret_first = ring->data + at;
+	*ret_second = ring->data;
+	return first;
+}
+
+bool vchan_took(struct vchan_shm *shm, uint32_t n)
+{
+	return advance(shm, &shm->rd, n, VCHAN_BIT_READ);
+}
+
+bool vchan_filled(struct vchan_shm *shm, uint32_t n)
+{
+	return advance(shm, &shm->wr, n, VCHAN_BIT_WRITE);
+}
+
 static void ask(struct vchan_shm *shm, struct vchan_ring *ring, uint32_t target, uint8_t bit)
 {
 	/* The target before the bit: whoever sees the bit sees a target that is no older. */

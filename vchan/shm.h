@@ -103,6 +103,15 @@ bool vchan_take(struct vchan_shm *shm, void *dst, uint32_t n);
 bool vchan_put(struct vchan_shm *shm, const void *src, uint32_t n);
 
 /*
+ * The same in two steps, for callers that copy by themselves: where the next n bytes of a ring are, in two pieces (the
+ * size of the second is what is left of n), then the end of the transfer.
+ */
+uint32_t vchan_pieces(const struct vchan_ring *ring, uint32_t n, void **ret_first,
+		      void **ret_second);
+bool vchan_took(struct vchan_shm *shm, uint32_t n);
+bool vchan_filled(struct vchan_shm *shm, uint32_t n);
+
+/*
  * Ask for an event once `want` bytes are ready (free); returns how many are now. Only if that is less than what the
  * caller needs may it sleep. With a peer that knows no targets any progress brings the event.
  */

@@ -244,7 +244,7 @@ int socket_listen(const char *path, unsigned int mode)
 		return -1;
 	unlink(path);
 	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, mode) &&
-	    !listen(fd, 128))
+	    !listen(fd, SOMAXCONN))
 		return fd;
 	close(fd);
 	return -1;

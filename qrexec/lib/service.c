@@ -62,33 +62,6 @@ bool service_parse(char *text, bool with_user, struct service_call *ret_call)
 	return true;
 }
 
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
-}
-
-/* NAME+ARGUMENT in any directory goes before NAME alone. */
-static bool find_program(const struct service_dirs *dirs, const char *full, char *ret_path,
-			 size_t size)
-{
-	int lengths[] = {(int)strlen(full), (int)strcspn(full, "+")};
-
-	for (size_t try = 0; try < 2; try++)
-		for (size_t i = 0; i < dirs->count; i++) {
-			int length;
-
-			if (lengths[try] > SERVICE_NAME_MAX)
-				continue;
-			length = snprintf(ret_path, size, "%s/%.*s", dirs->dirs[i], lengths[try],
-					  full);
-			if (length < (int)size && is_program(ret_path))
-				return true;
-		}
-	return false;
-}
-
 static void set_environment(const struct service_call *call)
 {
 	const char *plus;
@@ -127,7 +100,7 @@ static bool become(const struct passwd *user)
 }
 
 __attribute__((noreturn)) static void run_child(const struct service_call *call, const char *path,
-						const struct passwd *user)
+						const struct passwd *user, const char *session_dir)
 {
 	const char *plus = call->command ? NULL : strchr(call->full, '+');
 	const char *shell = user && *user->pw_shell ? user->pw_shell : "/bin/sh";
@@ -135,6 +108,8 @@ __attribute__((noreturn)) static void run_child(const struct service_call *call,
 
 	if (user && !become(user))
 		_exit(WIRE_EXIT_PROBLEM);
+	if (user && session_dir)
+		service_take_session(session_dir, user->pw_name);
 	set_environment(call);
 	if (!call->command) {
 		execl(path, path, plus && plus[1] ? plus + 1 : NULL, NULL);
@@ -156,7 +131,7 @@ static void close_pair(int pair[2])
 }
 
 /* Forks with pipes at 0, 1 and, if wanted, 2. Returns like fork(): 0 in the child. */
-static pid_t fork_with_pipes(bool with_err, struct service_pipes *ret_pipes)
+static pid_t fork_with_pipes(bool with_err, struct stream *stream)
 {
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
 	pid_t pid = -1;
@@ -182,33 +157,16 @@ static pid_t fork_with_pipes(bool with_err, struct service_pipes *ret_pipes)
 	close(out[1]);
 	if (with_err)
 		close(err[1]);
-	*ret_pipes = (struct service_pipes){in[1], out[0], err[0], pid};
+	stream->to_local = in[1];
+	stream->from_local = out[0];
+	stream->err_local = err[0];
+	stream->pid = pid;
 	return pid;
 }
 
-int service_spawn(const struct service_call *call, const struct service_dirs *dirs,
-		  struct service_pipes *ret_pipes)
+int service_spawn_local(char *const argv[], struct stream *stream)
 {
-	const struct passwd *user = NULL;
-	char path[PATH_MAX] = "";
-	pid_t pid;
-
-	if (!call->command && !find_program(dirs, call->full, path, sizeof(path)))
-		return WIRE_EXIT_NOT_FOUND;
-	if (call->user) {
-		user = getpwnam(call->user);
-		if (!user || (geteuid() && user->pw_uid != geteuid()))
-			return WIRE_EXIT_PROBLEM;
-	}
-	pid = fork_with_pipes(true, ret_pipes);
-	if (pid == 0)
-		run_child(call, path, user);
-	return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
-}
-
-int service_spawn_local(char *const argv[], struct service_pipes *ret_pipes)
-{
-	pid_t pid = fork_with_pipes(false, ret_pipes);
+	pid_t pid = fork_with_pipes(false, stream);
 
 	if (pid == 0) {
 		execvp(argv[0], argv);
@@ -217,28 +175,118 @@ int service_spawn_local(char *const argv[], struct service_pipes *ret_pipes)
 	return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
 }
 
+/* A call on its way to its program. */
+struct job {
+	const struct service_call *call;
+	const struct service_dirs *dirs;
+	struct service_config config;
+	enum service_kind kind;
+	char path[PATH_MAX];
+	const struct passwd *user; /* NULL: that of this process */
+	const struct service_builtin *builtin;
+};
+
+/* 0, or the exit code of the call that failed: not found, or a problem. */
+static int prepare(struct job *job)
+{
+	const struct service_call *call = job->call;
+	const char *user = call->user;
+
+	if (!call->command) {
+		if (!service_find(job->dirs, call->full, &job->kind, job->path, sizeof(job->path)))
+			return WIRE_EXIT_NOT_FOUND;
+		if (!service_config_load(job->dirs, call->full, &job->config))
+			return WIRE_EXIT_PROBLEM;
+		if (*job->config.user)
+			user = job->config.user;
+	}
+	if (!user)
+		return 0;
+	job->user = getpwnam(user);
+	if (!job->user || (geteuid() && job->user->pw_uid != geteuid()))
+		return WIRE_EXIT_PROBLEM;
+	for (const struct service_builtin *b = job->dirs->builtins; b && b->name; b++)
+		if (!strcmp(b->name, job->config.builtin))
+			job->builtin = b;
+	return 0;
+}
+
+static int start(struct job *job, struct stream *stream)
+{
+	int fd;
+
+	if (job->kind == SERVICE_PROGRAM) {
+		pid_t pid = fork_with_pipes(true, stream);
+
+		if (pid == 0)
+			run_child(job->call, job->path, job->user, job->dirs->session_dir);
+		return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
+	}
+	fd = service_connect(job->call, job->kind, job->path, &job->config);
+	if (fd < 0)
+		return WIRE_EXIT_PROBLEM;
+	stream->to_local = fd;
+	stream->from_local = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	stream->err_local = stream->pid = -1;
+	stream->socket = true;
+	stream->exit_on_client_eof = job->config.exit_on_client_eof;
+	stream->exit_on_service_eof = job->config.exit_on_service_eof;
+	return 0;
+}
+
+/* In this process, as the user that the call is for: there is no way back. */
+static int run_builtin(struct job *job, libvchan_t *vchan)
+{
+	if (job->user && !become(job->user))
+		return stream_end(vchan, WIRE_EXIT_PROBLEM);
+	set_environment(job->call);
+	return job->builtin->run(vchan, job->call);
+}
+
+static int serve(struct job *job, libvchan_t *vchan, bool just_exec)
+{
+	struct stream stream = {.vchan = vchan, .service = true};
+	int rc = prepare(job);
+
+	if (!rc && job->config.wait_for_session && job->user && job->dirs->session_dir &&
+	    !service_wait_session(job->dirs->session_dir, job->user->pw_name, vchan))
+		rc = WIRE_EXIT_PROBLEM;
+	if (!rc && job->builtin && !just_exec)
+		return run_builtin(job, vchan);
+	if (!rc)
+		rc = start(job, &stream);
+	if (!rc && just_exec) {
+		close(stream.to_local);
+		close(stream.from_local);
+		if (stream.err_local >= 0)
+			close(stream.err_local);
+	}
+	return rc || just_exec ? stream_end(vchan, rc) : stream_run(&stream);
+}
+
 int service_serve(const struct service_call *call, const struct service_dirs *dirs, int domain,
 		  int port, bool just_exec)
 {
 	libvchan_t *vchan = vchan_connect(domain, port, STREAM_CONNECT_SECONDS);
-	struct service_pipes pipes;
-	struct stream stream;
-	int rc;
+	struct job *job = calloc(1, sizeof(*job));
+	int rc = WIRE_EXIT_PROBLEM;
 
-	if (!vchan)
-		return WIRE_EXIT_PROBLEM;
-	rc = service_spawn(call, dirs, &pipes);
-	if (!rc && just_exec) {
-		close(pipes.to);
-		close(pipes.from);
-		close(pipes.err);
+	if (vchan && job) {
+		job->call = call;
+		job->dirs = dirs;
+		rc = serve(job, vchan, just_exec);
 	}
-	if (rc || just_exec) {
-		rc = stream_end(vchan, rc);
-	} else {
-		stream = (struct stream){vchan, true, pipes.to, pipes.from, pipes.err, pipes.pid};
-		rc = stream_run(&stream);
-	}
+	free(job);
 	libvchan_close(vchan);
 	return rc;
+}
+
+int service_fail(int domain, int port, int exit_code)
+{
+	libvchan_t *vchan = vchan_connect(domain, port, STREAM_CONNECT_SECONDS);
+
+	if (vchan)
+		stream_end(vchan, exit_code);
+	libvchan_close(vchan);
+	return exit_code;
 }

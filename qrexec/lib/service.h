@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The texts that ask for an execution, and how the program behind one is found and started. */
+/* The texts that ask for an execution, and how what is behind one is found and started. */
 #ifndef QREXEC_SERVICE_H
 #define QREXEC_SERVICE_H
 
@@ -8,13 +8,27 @@
 #include <sys/types.h>
 
 #include "../../vchan/libvchan.h"
+#include "stream.h"
 
 #define SERVICE_NAME_MAX 255
 #define SERVICE_DIRS_MAX 8
 
+struct service_call;
+
+/* A service that runs in the process that has the data channel: no pipe is in its way. Returns its exit code. */
+struct service_builtin {
+	const char *name;
+	int (*run)(libvchan_t *vchan, const struct service_call *call);
+};
+
+/* Where things are found. */
 struct service_dirs {
-	const char *dirs[SERVICE_DIRS_MAX];
+	const char *dirs[SERVICE_DIRS_MAX]; /* services */
 	size_t count;
+	const char *configs[SERVICE_DIRS_MAX]; /* their configuration */
+	size_t config_count;
+	const char *session_dir;		/* who has a session; NULL: nobody waits for one */
+	const struct service_builtin *builtins; /* the last one has no name; or NULL */
 };
 
 /* Texts point into the one that was parsed. */
@@ -32,19 +46,42 @@ struct service_call {
  */
 bool service_parse(char *text, bool with_user, struct service_call *ret_call);
 
-struct service_pipes {
-	int to, from, err; /* the program's standard input, output and error */
-	pid_t pid;
+#define SERVICE_CONFIG_MAX 4096
+#define SERVICE_USER_SIZE  33
+
+/* What a file of the configuration says of a service. */
+struct service_config {
+	bool wait_for_session, skip_descriptor, exit_on_client_eof, exit_on_service_eof;
+	char user[SERVICE_USER_SIZE]; /* "" unless force-user */
+	char builtin[32];
 };
 
-/*
- * Starts the program. 0, or the exit code of the call that failed: not found, or a problem. In the program
- * no descriptor of this process is open but the three.
- */
-int service_spawn(const struct service_call *call, const struct service_dirs *dirs,
-		  struct service_pipes *ret_pipes);
+/* Lines "key = value"; unknown keys are skipped. False: a value that cannot be, or more than one NUL-terminated text. */
+bool service_config_parse(const char *text, size_t length, struct service_config *ret_config);
+/* That of the service, or an empty one. False: unreadable. */
+bool service_config_load(const struct service_dirs *dirs, const char *full,
+			 struct service_config *ret_config);
+
+enum service_kind {
+	SERVICE_PROGRAM,
+	SERVICE_SOCKET,
+	SERVICE_TCP,
+};
+
+/* Finds NAME+ARGUMENT or else NAME. The path is that of the program or socket; for SERVICE_TCP "HOST\0PORT". */
+bool service_find(const struct service_dirs *dirs, const char *full, enum service_kind *ret_kind,
+		  char *ret_path, size_t size);
+/* Connects, and says who calls unless the configuration is against it. The socket, or -1. */
+int service_connect(const struct service_call *call, enum service_kind kind, const char *path,
+		    const struct service_config *config);
+
+/* Whether `user` has a session: waits for it as long as the other end of the channel is there. */
+bool service_wait_session(const char *dir, const char *user, libvchan_t *vchan);
+/* Takes over what the session of this process's user has in its environment, if there is one. */
+void service_take_session(const char *dir, const char *user);
+
 /* A program with its arguments, for the caller's side; its standard error stays the caller's. */
-int service_spawn_local(char *const argv[], struct service_pipes *ret_pipes);
+int service_spawn_local(char *const argv[], struct stream *stream);
 
 /*
  * The whole of one call on the side of the service: connects to `domain`, starts the program, carries the
@@ -52,5 +89,7 @@ int service_spawn_local(char *const argv[], struct service_pipes *ret_pipes);
  */
 int service_serve(const struct service_call *call, const struct service_dirs *dirs, int domain,
 		  int port, bool just_exec);
+/* The same for a call that cannot be understood. */
+int service_fail(int domain, int port, int exit_code);
 
 #endif

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The data channel of one call.
+// The data channel of one call. Data goes between the ring and the descriptors without a buffer of its own.
 #define _GNU_SOURCE
 #include "stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,18 +21,17 @@
 #define SAFE_WRITE 4096
 
 struct flow {
+	const struct stream *stream;
 	libvchan_t *vchan;
 	bool service, over;
-	int version, to_local, from_local, err_local, peer_err;
-	pid_t pid;
+	int version, to_local, from_local, err_local;
 	int pid_fd, local_status; /* pid_fd < 0: the program has ended, or there is none */
 	int exit_code;		  /* of the service; -1: not known so far */
-	/* What has arrived: the rest of the current message, and of it what waits to be written. */
+	/* The current message: what is left of it in the ring, and where that goes (-1: nowhere). */
 	struct wire_header untrusted_header;
-	size_t body_left, in_at, in_length;
+	size_t body_left;
 	int in_fd;
-	bool writable;
-	uint8_t in[WIRE_CHUNK_MAX], out[HEADER + WIRE_CHUNK_MAX];
+	bool full; /* in_fd takes nothing at present */
 };
 
 static void close_fd(int *fd)
@@ -38,6 +39,14 @@ static void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/* The end of what the peer sends. The descriptor of a socket stays: the other direction may go on. */
+static void close_to_local(struct flow *flow)
+{
+	if (flow->stream->socket && flow->to_local >= 0)
+		shutdown(flow->to_local, SHUT_WR);
+	close_fd(&flow->to_local);
 }
 
 static int fail(struct flow *flow)
@@ -51,7 +60,7 @@ static int destination(const struct flow *flow, uint32_t type)
 {
 	if (type == WIRE_STDIN || type == WIRE_STDOUT)
 		return flow->to_local;
-	return type == WIRE_STDERR && !flow->service ? flow->peer_err : -1;
+	return type == WIRE_STDERR && !flow->service ? STDERR_FILENO : -1;
 }
 
 static int take_exit_code(struct flow *flow)
@@ -84,80 +93,128 @@ static int take_header(struct flow *flow)
 	flow->body_left = header->length;
 	flow->in_fd = destination(flow, header->type);
 	if (!header->length && header->type != WIRE_EXIT_CODE && header->type != WIRE_STDERR)
-		close_fd(&flow->to_local);
+		close_to_local(flow);
 	return header->type == WIRE_EXIT_CODE && !header->length ? fail(flow) : 1;
 }
 
-static void write_local(struct flow *flow)
+/* Writes what does not block. Who owns the descriptor decides how that is found out. */
+static ssize_t write_pieces(int fd, const struct libvchan_piece pieces[2])
 {
-	size_t size = flow->in_length - flow->in_at;
+	struct iovec parts[2] = {{pieces[0].data, pieces[0].size},
+				 {pieces[1].data, pieces[1].size}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	struct pollfd p = {fd, POLLOUT, 0};
+	struct stat st;
 	ssize_t n;
 
-	n = write(flow->in_fd, flow->in + flow->in_at, size < SAFE_WRITE ? size : SAFE_WRITE);
-	flow->writable = false;
-	if (n >= 0) {
-		flow->in_at += (size_t)n;
-	} else if (errno != EAGAIN && errno != EINTR) {
-		/* Nobody reads it any more: the rest of the stream is dropped, as a pipe would. */
-		flow->in_at = flow->in_length;
-		if (flow->in_fd == flow->to_local)
-			close_fd(&flow->to_local);
-		flow->in_fd = -1;
+	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+		return writev(fd, parts, 2);
+	n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n >= 0 || errno != ENOTSOCK)
+		return n;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		return writev(fd, parts, 2);
+	if (poll(&p, 1, 0) == 0) {
+		errno = EAGAIN;
+		return -1;
 	}
+	return write(fd, parts[0].iov_base,
+		     parts[0].iov_len < SAFE_WRITE ? parts[0].iov_len : SAFE_WRITE);
+}
+
+/* The body of a data message: from the ring to the descriptor. */
+static int take_body(struct flow *flow)
+{
+	struct libvchan_piece pieces[2];
+	int got = libvchan_peek(flow->vchan, pieces, 1, flow->body_left);
+	ssize_t n = got;
+
+	if (got <= 0)
+		return got;
+	if (flow->in_fd >= 0) {
+		n = write_pieces(flow->in_fd, pieces);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			flow->full = errno == EAGAIN;
+			return errno == EINTR;
+		}
+	}
+	if (n < 0) {
+		/* Nobody reads it any more: the rest of the stream is dropped, as a pipe would. */
+		if (flow->in_fd == flow->to_local)
+			close_to_local(flow);
+		flow->in_fd = -1;
+		n = got;
+	}
+	flow->body_left -= (size_t)n;
+	flow->full = n < got;
+	return libvchan_consume(flow->vchan, (size_t)n) ? -1 : 1;
 }
 
 /* 1: something was done; 0: there is nothing to do now; <0: the channel is of no more use. */
 static int step_in(struct flow *flow)
 {
-	int got;
-
-	if (flow->in_at < flow->in_length) {
-		if (!flow->writable)
-			return 0;
-		write_local(flow);
-		return 1;
-	}
 	if (!flow->body_left)
 		return take_header(flow);
 	if (flow->untrusted_header.type == WIRE_EXIT_CODE)
 		return take_exit_code(flow);
-	got = libvchan_read(flow->vchan, flow->in, flow->body_left);
-	if (got <= 0)
-		return got;
-	flow->body_left -= (size_t)got;
-	flow->in_at = 0;
-	flow->in_length = flow->in_fd < 0 ? 0 : (size_t)got;
-	return 1;
+	return flow->full ? 0 : take_body(flow);
 }
 
-static int send_message(struct flow *flow, uint32_t type, size_t length)
+static int send_message(struct flow *flow, uint32_t type, const void *body, size_t length)
 {
+	uint8_t message[HEADER + sizeof(int32_t)];
 	struct wire_header header = {type, (uint32_t)length};
 
-	memcpy(flow->out, &header, HEADER);
-	return libvchan_send(flow->vchan, flow->out, HEADER + length);
+	memcpy(message, &header, HEADER);
+	if (length)
+		memcpy(message + HEADER, body, length);
+	return libvchan_send(flow->vchan, message, HEADER + length);
 }
 
-static int room_for_data(struct flow *flow)
+/* Asks for an event only if there is none. */
+static bool room_for_data(struct flow *flow)
 {
-	int space = libvchan_buffer_space(flow->vchan) - (int)HEADER;
-	int limit = (int)wire_chunk_max(flow->version);
+	struct libvchan_piece pieces[2];
 
-	return space < limit ? space : limit;
+	return libvchan_reserve(flow->vchan, pieces, HEADER + 1, HEADER + 1) > 0;
+}
+
+/* Copies into the two pieces from `at` on. */
+static void place(const struct libvchan_piece pieces[2], const void *data, size_t size)
+{
+	size_t first = size < pieces[0].size ? size : pieces[0].size;
+
+	memcpy(pieces[0].data, data, first);
+	memcpy(pieces[1].data, (const uint8_t *)data + first, size - first);
+}
+
+static ssize_t read_behind_header(int fd, const struct libvchan_piece pieces[2])
+{
+	size_t skip = pieces[0].size < HEADER ? pieces[0].size : HEADER, rest = HEADER - skip;
+	struct iovec parts[2] = {{(uint8_t *)pieces[0].data + skip, pieces[0].size - skip},
+				 {(uint8_t *)pieces[1].data + rest, pieces[1].size - rest}};
+
+	return readv(fd, parts, pieces[1].size > rest ? 2 : 1);
 }
 
 /* The descriptor is readable, or so poll() said. An end of file is a message without a body. */
 static void step_out(struct flow *flow, int *fd, uint32_t type)
 {
-	int room = room_for_data(flow), rc;
+	struct libvchan_piece pieces[2];
+	int room = libvchan_reserve(flow->vchan, pieces, HEADER + 1,
+				    HEADER + wire_chunk_max(flow->version));
+	struct wire_header header = {type, 0};
 	ssize_t n;
+	int rc;
 
 	if (room <= 0)
 		return;
-	n = read(*fd, flow->out + HEADER, (size_t)room);
+	n = read_behind_header(*fd, pieces);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	rc = send_message(flow, type, n > 0 ? (size_t)n : 0);
+	header.length = n > 0 ? (uint32_t)n : 0;
+	place(pieces, &header, HEADER);
+	rc = libvchan_commit(flow->vchan, HEADER + header.length);
 	/* A peer that has closed may have left an exit code, so its messages are read to their end. */
 	if (n <= 0 || rc < 0)
 		close_fd(fd);
@@ -167,10 +224,26 @@ static void reap(struct flow *flow)
 {
 	int status;
 
-	if (flow->pid_fd < 0 || waitpid(flow->pid, &status, WNOHANG) != flow->pid)
+	if (flow->pid_fd < 0 || waitpid(flow->stream->pid, &status, WNOHANG) != flow->stream->pid)
 		return;
 	flow->local_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	close_fd(&flow->pid_fd);
+}
+
+static bool service_ended(struct flow *flow)
+{
+	const struct stream *stream = flow->stream;
+	bool client_ended = flow->to_local < 0;
+
+	if (stream->socket && client_ended && stream->exit_on_client_eof) {
+		/* What the service has to say still is of no interest. */
+		if (flow->from_local >= 0)
+			send_message(flow, WIRE_STDOUT, NULL, 0);
+		close_fd(&flow->from_local);
+	}
+	if (flow->from_local >= 0 || flow->err_local >= 0 || flow->pid_fd >= 0)
+		return false;
+	return !stream->socket || client_ended || stream->exit_on_service_eof;
 }
 
 /* The service's exit code is the last message, behind all output. */
@@ -179,10 +252,9 @@ static int finish_service(struct flow *flow)
 	int32_t code = flow->local_status;
 	int rc;
 
-	if (flow->from_local >= 0 || flow->err_local >= 0 || flow->pid_fd >= 0)
+	if (!service_ended(flow))
 		return 0;
-	memcpy(flow->out + HEADER, &code, sizeof(code));
-	rc = send_message(flow, WIRE_EXIT_CODE, sizeof(code));
+	rc = send_message(flow, WIRE_EXIT_CODE, &code, sizeof(code));
 	if (rc > 0) {
 		flow->exit_code = code;
 		flow->over = true;
@@ -192,12 +264,12 @@ static int finish_service(struct flow *flow)
 
 static int wait_for_events(struct flow *flow)
 {
-	bool room = room_for_data(flow) > 0;
+	bool room = room_for_data(flow);
 	struct pollfd p[] = {
 		{libvchan_fd_for_select(flow->vchan), POLLIN, 0},
 		{room ? flow->from_local : -1, POLLIN, 0},
 		{room ? flow->err_local : -1, POLLIN, 0},
-		{flow->in_at < flow->in_length ? flow->in_fd : -1, POLLOUT, 0},
+		{flow->full ? flow->in_fd : -1, POLLOUT, 0},
 		{flow->pid_fd, POLLIN, 0},
 	};
 
@@ -206,7 +278,7 @@ static int wait_for_events(struct flow *flow)
 	if (p[0].revents)
 		libvchan_wait(flow->vchan);
 	if (p[3].revents)
-		flow->writable = true;
+		flow->full = false;
 	if (p[4].revents)
 		reap(flow);
 	if (p[1].revents)
@@ -232,8 +304,7 @@ static void run(struct flow *flow)
 	}
 }
 
-/* Both ends say their version first; nothing else may be on the way before. */
-static int handshake(libvchan_t *vchan)
+int stream_handshake(libvchan_t *vchan)
 {
 	struct wire_header header = {WIRE_HELLO, sizeof(uint32_t)};
 	uint32_t version = WIRE_VERSION, untrusted_version;
@@ -262,64 +333,73 @@ static int handshake(libvchan_t *vchan)
 	return wire_negotiate(WIRE_VERSION, untrusted_version);
 }
 
-static void set_nonblocking(int fd)
+/*
+ * Descriptors of our own do not block. A pipe that a caller was started with is shared with others, whom that would
+ * disturb: it is opened once more, in the place of the old one.
+ */
+static void set_nonblocking(int fd, bool own, int access)
 {
-	if (fd >= 0)
+	char path[32];
+	struct stat st;
+	int again;
+
+	if (fd < 0)
+		return;
+	if (own) {
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		return;
+	}
+	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, access | O_NONBLOCK | O_CLOEXEC);
+	if (again < 0)
+		return;
+	dup2(again, fd);
+	close(again);
 }
 
 int stream_run(const struct stream *stream)
 {
-	struct flow *flow = calloc(1, sizeof(*flow));
-	int code;
+	bool own = stream->pid > 0 || stream->socket;
+	struct flow flow = {
+		.stream = stream,
+		.vchan = stream->vchan,
+		.service = stream->service,
+		.to_local = stream->to_local,
+		.from_local = stream->from_local,
+		.err_local = stream->err_local,
+		.pid_fd = stream->pid > 0 ? pidfd_open(stream->pid, 0) : -1,
+		.exit_code = -1,
+		.in_fd = -1,
+	};
 
-	if (!flow)
-		return WIRE_EXIT_PROBLEM;
-	flow->vchan = stream->vchan;
-	flow->service = stream->service;
-	flow->to_local = stream->to_local;
-	flow->from_local = stream->from_local;
-	flow->err_local = stream->err_local;
-	flow->peer_err = STDERR_FILENO;
-	flow->pid = stream->pid;
-	flow->pid_fd = stream->pid > 0 ? pidfd_open(stream->pid, 0) : -1;
-	flow->in_fd = flow->exit_code = -1;
-	/* The pipes of a program are ours; what a caller was started with is shared with others. */
-	if (stream->pid > 0) {
-		set_nonblocking(flow->to_local);
-		set_nonblocking(flow->from_local);
-		set_nonblocking(flow->err_local);
-	}
-	flow->version = handshake(flow->vchan);
-	if (flow->version >= 0)
-		run(flow);
-	close_fd(&flow->to_local);
-	close_fd(&flow->from_local);
-	close_fd(&flow->err_local);
+	set_nonblocking(flow.to_local, own, O_WRONLY);
+	set_nonblocking(flow.from_local, own, O_RDONLY);
+	set_nonblocking(flow.err_local, own, O_RDONLY);
+	flow.version = stream_handshake(flow.vchan);
+	if (flow.version >= 0)
+		run(&flow);
+	close_to_local(&flow);
+	close_fd(&flow.from_local);
+	close_fd(&flow.err_local);
 	/* A caller's program may have work left with what it got; a service without a caller has not. */
-	if (!stream->service && flow->pid_fd >= 0)
-		waitpid(flow->pid, NULL, 0);
-	close_fd(&flow->pid_fd);
-	code = flow->exit_code < 0 ? WIRE_EXIT_PROBLEM : flow->exit_code;
-	free(flow);
-	return code;
+	if (!stream->service && flow.pid_fd >= 0)
+		waitpid(stream->pid, NULL, 0);
+	close_fd(&flow.pid_fd);
+	return flow.exit_code < 0 ? WIRE_EXIT_PROBLEM : flow.exit_code;
 }
 
 int stream_end(libvchan_t *vchan, int exit_code)
 {
 	static const uint32_t types[] = {WIRE_STDOUT, WIRE_STDERR, WIRE_EXIT_CODE};
-	uint8_t message[HEADER + sizeof(int32_t)];
+	struct flow flow = {.vchan = vchan};
 	int32_t code = exit_code;
 
-	if (handshake(vchan) < 0)
+	if (stream_handshake(vchan) < 0)
 		return WIRE_EXIT_PROBLEM;
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		struct wire_header header = {types[i], i == 2 ? sizeof(code) : 0};
-
-		memcpy(message, &header, HEADER);
-		memcpy(message + HEADER, &code, sizeof(code));
-		if (libvchan_send(vchan, message, HEADER + header.length) <= 0)
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (send_message(&flow, types[i], &code, i == 2 ? sizeof(code) : 0) <= 0)
 			return WIRE_EXIT_PROBLEM;
-	}
 	return exit_code;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The data channel of one call: between a vchan and the descriptors of a local program. */
+/* The data channel of one call: between a vchan and the descriptors of a local program or socket. */
 #ifndef QREXEC_STREAM_H
 #define QREXEC_STREAM_H
 
@@ -19,6 +19,11 @@ struct stream {
 	int from_local; /* what is read here goes to the peer */
 	int err_local;	/* the service's standard error; the caller's own is where it comes out */
 	pid_t pid;	/* the local program, or -1 */
+	/*
+	 * to_local and from_local are one socket (and two descriptors): an end is passed on with shutdown(), and the
+	 * call is over when both directions ended, or already with the end of one of them.
+	 */
+	bool socket, exit_on_client_eof, exit_on_service_eof;
 };
 
 /*
@@ -26,6 +31,9 @@ struct stream {
  * of the service; WIRE_EXIT_PROBLEM if the channel ended before there was one.
  */
 int stream_run(const struct stream *stream);
+
+/* The first step of every data channel: both ends say their version. Returns what they agree on, or -errno. */
+int stream_handshake(libvchan_t *vchan);
 
 /* The service's side of a call without data: it did not start, or nobody waits for it. */
 int stream_end(libvchan_t *vchan, int exit_code);

@@ -53,7 +53,7 @@ static bool take_property(struct world_qube *qube, char *word)
 	} texts[] = {
 		{"class", &qube->type},	       {"uuid", &qube->uuid},
 		{"template", &qube->template}, {"default_dispvm", &qube->default_dispvm},
-		{"tags", &qube->tags},
+		{"tags", &qube->tags},	       {"label", &qube->label},
 	};
 	char *value = strchr(word, '=');
 
@@ -84,6 +84,7 @@ static bool parse_line(char *line, struct world_qube *ret_qube)
 				  .template = "",
 				  .default_dispvm = "",
 				  .tags = "",
+				  .label = "",
 				  .domid = -1};
 	char *save = NULL, *word = strtok_r(line, " \t\r", &save);
 
@@ -149,7 +150,7 @@ static int parse_lines(struct world *world, unsigned int *ret_line)
 /* Sorts, refuses names that occur twice, and sees to it that there is a dom0. */
 static int complete(struct world *world)
 {
-	struct world_qube dom0 = {"dom0", "AdminVM", "", "", "", "", false, 0};
+	struct world_qube dom0 = {"dom0", "AdminVM", "", "", "", "", "", false, 0};
 	bool found = false;
 
 	for (size_t i = 0; i < world->count; i++)

@@ -15,6 +15,7 @@ struct world_qube {
 	const char *template;	    /* what a disposable was made of, else "" */
 	const char *default_dispvm; /* "" if none */
 	const char *tags;	    /* separated by commas */
+	const char *label;	    /* its colour; "" if unknown */
 	bool template_for_dispvms;
 	int domid; /* -1: not running */
 };
@@ -23,7 +24,7 @@ struct world;
 
 /*
  * Reads a list of qubes: one line each, "NAME key=value…" with the keys class, uuid, template,
- * default_dispvm, tags, template_for_dispvms (yes or no) and domid; unknown keys are skipped. dom0 always
+ * default_dispvm, tags, label, template_for_dispvms (yes or no) and domid; unknown keys are skipped. dom0 always
  * exists. NULL: errno says why, EINVAL for a line that is not understood; then *ret_line is its number.
  */
 struct world *world_load(const char *path, unsigned int *ret_line);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // qrexec-agent: runs in a qube; executes what dom0 asks for, and passes on the calls of local programs.
 #define _GNU_SOURCE
-#include "../lib/channel.h"
+#include "../lib/call.h"
 #include "../lib/service.h"
 
 #include <errno.h>
@@ -13,12 +13,13 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Calls of local programs, and executions. The daemon has 256 ports: more cannot be open. */
-#define MAX_CALLERS    256
-#define MAX_EXECUTIONS 512
+/* Calls of local programs, and executions: as many as a daemon has ports, and those that wait for an answer. */
+#define MAX_CALLERS    512
+#define MAX_EXECUTIONS 768
 
 /* A local qrexec-client-vm. Its socket stays open as long as its call is. */
 struct caller {
@@ -60,27 +61,30 @@ static int drop_caller(struct caller *caller)
 }
 
 /* In the child: it must hold nothing of the agent's, or nobody would notice that the agent died. */
-__attribute__((noreturn)) static void execute(struct service_call *call,
-					      const struct wire_exec *where, bool just_exec)
+__attribute__((noreturn)) static void execute(char *text, const struct wire_exec *where,
+					      bool just_exec)
 {
+	struct service_call call;
+
 	close_range(3, ~0u, 0);
-	_exit(service_serve(call, &agent.dirs, (int)where->domain, (int)where->port, just_exec));
+	if (!service_parse(text, true, &call))
+		_exit(service_fail((int)where->domain, (int)where->port, WIRE_EXIT_PROBLEM));
+	_exit(service_serve(&call, &agent.dirs, (int)where->domain, (int)where->port, just_exec));
 }
 
 static int start_execution(const struct wire_exec *where, char *text, bool just_exec)
 {
 	struct execution *execution = NULL;
-	struct service_call call;
 
 	for (size_t i = 0; i < MAX_EXECUTIONS && !execution; i++)
 		if (!agent.executions[i].pid)
 			execution = &agent.executions[i];
 	/* The caller notices that nobody connects when dom0 frees the port. */
-	if (!execution || !service_parse(text, true, &call))
+	if (!execution)
 		return terminated(where);
 	execution->pid = fork();
 	if (execution->pid == 0)
-		execute(&call, where, just_exec);
+		execute(text, where, just_exec);
 	execution->where = *where;
 	execution->pid_fd = execution->pid > 0 ? pidfd_open(execution->pid, 0) : -1;
 	if (execution->pid_fd >= 0)
@@ -268,28 +272,51 @@ static int greet(int port_domain)
 	return agent.version < 0 ? agent.version : 0;
 }
 
+static void default_dirs(void)
+{
+	struct service_dirs *dirs = &agent.dirs;
+
+	if (!dirs->count) {
+		dirs->dirs[dirs->count++] = "/run/qubes-rpc";
+		dirs->dirs[dirs->count++] = "/usr/local/etc/qubes-rpc";
+		dirs->dirs[dirs->count++] = "/etc/qubes-rpc";
+	}
+	if (!dirs->config_count) {
+		dirs->configs[dirs->config_count++] = "/run/qubes/rpc-config";
+		dirs->configs[dirs->config_count++] = "/usr/local/etc/qubes/rpc-config";
+		dirs->configs[dirs->config_count++] = "/etc/qubes/rpc-config";
+	}
+	/* Each user puts the file of his session there, as in /tmp. */
+	if (!mkdir(dirs->session_dir, 01777))
+		chmod(dirs->session_dir, 01777);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
 					      {"service-dir", required_argument, NULL, 'S'},
+					      {"config-dir", required_argument, NULL, 'C'},
+					      {"session-dir", required_argument, NULL, 'D'},
 					      {NULL, 0, NULL, 0}};
-	const char *path = "/run/qubes/qrexec-agent";
+	const char *path = CALL_AGENT_SOCKET;
 	int option, rc;
 
-	while ((option = getopt_long(argc, argv, "s:S:", longs, NULL)) != -1)
+	agent.dirs.session_dir = "/run/qubes/session";
+	while ((option = getopt_long(argc, argv, "s:S:C:D:", longs, NULL)) != -1)
 		if (option == 's') {
 			path = optarg;
 		} else if (option == 'S' && agent.dirs.count < SERVICE_DIRS_MAX) {
 			agent.dirs.dirs[agent.dirs.count++] = optarg;
+		} else if (option == 'C' && agent.dirs.config_count < SERVICE_DIRS_MAX) {
+			agent.dirs.configs[agent.dirs.config_count++] = optarg;
+		} else if (option == 'D') {
+			agent.dirs.session_dir = optarg;
 		} else {
-			fprintf(stderr,
-				"usage: qrexec-agent [--socket PATH] [--service-dir DIR]…\n");
+			fprintf(stderr, "usage: qrexec-agent [--socket PATH] [--service-dir DIR]… "
+					"[--config-dir DIR]… [--session-dir DIR]\n");
 			return 2;
 		}
-	if (!agent.dirs.count)
-		agent.dirs = (struct service_dirs){{"/run/qubes-rpc", "/usr/local/etc/qubes-rpc",
-						    "/etc/qubes-rpc"},
-						   3};
+	default_dirs();
 	signal(SIGPIPE, SIG_IGN);
 	agent.listener = socket_listen(path, 0666);
 	if (agent.listener < 0) {

@@ -1,67 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Calls end to end: daemons and agents of two qubes over the local transport; the programs run under ASan too.
-#define _GNU_SOURCE
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+// links: tests/unit/qrexec_fixture.c
+#include "qrexec_fixture.h"
 
-#include <libgen.h>
-#include <limits.h>
-#include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static char dir[] = "/tmp/qrexec-test-XXXXXX", user[64], out[65536];
-
-/* Shell words for the three places that calls come from. */
-static const char prelude[] =
-	"export LIBVCHAN_URI; in_dom0() { LIBVCHAN_URI=\"local:$T/v?domain=0\" \"$@\"; }\n"
-	"in_work() { LIBVCHAN_URI=\"local:$T/v?domain=1\" \"$@\"; }\n"
-	"in_vault() { LIBVCHAN_URI=\"local:$T/v?domain=2\" \"$@\"; }\n"
-	"dom0() { in_dom0 timeout 60 $P/qrexec-client --socket-dir $T/run \"$@\"; }\n"
-	"work() { in_work timeout 60 $P/qrexec-client-vm --socket $T/work.agent \"$@\"; }\n"
-	"vault() { in_vault timeout 60 $P/qrexec-client-vm --socket $T/vault.agent \"$@\"; }\n"
-	"cd $T\n";
-
-/* Runs a script; its output is in `out`, what it returns is the exit status. */
-static int sh(const char *script)
-{
-	char *text;
-	size_t got;
-	FILE *pipe;
-	int status;
-
-	assert_true(asprintf(&text, "%s%s", prelude, script) > 0);
-	pipe = popen(text, "r");
-	assert_non_null(pipe);
-	got = fread(out, 1, sizeof(out) - 1, pipe);
-	out[got] = '\0';
-	status = pclose(pipe);
-	free(text);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void write_file(const char *name, unsigned int mode, const char *text)
-{
-	char path[PATH_MAX];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(chmod(path, mode), 0);
-}
 
 static const char policy[] =
 	"test.Allowed * work vault allow\ntest.Env * work vault allow\ntest.Env * work @adminvm allow\n"
@@ -73,23 +15,9 @@ static const char policy[] =
 
 static int setup(void **state)
 {
-	char self[PATH_MAX], programs[PATH_MAX + 16];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	struct passwd *me = getpwuid(geteuid());
-
 	(void)state;
-	if (length < 0 || !me || !mkdtemp(dir))
+	if (fixture_create())
 		return -1;
-	self[length] = '\0';
-	snprintf(programs, sizeof(programs), "%s/qrexec", dirname(self));
-	snprintf(user, sizeof(user), "%s", me->pw_name);
-	setenv("P", programs, 1);
-	setenv("T", dir, 1);
-	setenv("U", user, 1);
-	sh("mkdir v run policy work.d vault.d dom0.d");
-	write_file("qubes", 0644,
-		   "work class=AppVM domid=1\nvault class=AppVM domid=2\noff class=AppVM\n");
-	write_file("policy/50-test.policy", 0644, policy);
 	write_file("vault.d/test.Allowed", 0755, "#!/bin/sh\necho \"allowed $1\"\n");
 	write_file("vault.d/test.Allowed+special", 0755, "#!/bin/sh\necho special\n");
 	write_file("vault.d/test.Redirect", 0755, "#!/bin/sh\necho redirected\n");
@@ -105,28 +33,7 @@ static int setup(void **state)
 	write_file("dom0.d/test.Env", 0755,
 		   "#!/bin/sh\necho \"dom0 $QREXEC_REMOTE_DOMAIN $QREXEC_REQUESTED_TARGET_TYPE "
 		   "$QREXEC_REQUESTED_TARGET$QREXEC_REQUESTED_TARGET_KEYWORD\"\n");
-	return sh(
-		"for q in work:1 vault:2; do n=${q%:*}\n"
-		"env LIBVCHAN_URI=\"local:$T/v?domain=${q#*:}\" $P/qrexec-agent --socket $T/$n.agent --service-dir $T/$n.d "
-		">$T/$n.agent.log 2>&1 & echo $! >>$T/pids; echo $! >$T/$n.pid\n"
-		"env LIBVCHAN_URI=\"local:$T/v?domain=0\" $P/qrexec-daemon --socket-dir $T/run --policy-dir $T/policy --qubes $T/qubes "
-		"--service-dir $T/dom0.d ${q#*:} $n $U >$T/$n.daemon.log 2>&1 & echo $! >>$T/pids\n"
-		"done\nfor i in $(seq 200); do [ -S run/qrexec.work -a -S run/qrexec.vault ] && exit 0; "
-		"sleep 0.1; done; cat *.log; exit 1");
-}
-
-static int teardown(void **state)
-{
-	int clean;
-
-	(void)state;
-	/* No sanitizer has found anything in any of the programs. */
-	clean = sh("kill $(cat pids) 2>/dev/null; grep -l 'Sanitizer\\|runtime error' *.log");
-	if (clean == 0)
-		printf("%s\n", out);
-	if (clean != 0)
-		sh("rm -r \"$T\"");
-	return clean == 0 ? -1 : 0;
+	return fixture_start(policy);
 }
 
 static void test_command_in_a_qube(void **state)
@@ -318,5 +225,5 @@ int main(void)
 		cmocka_unit_test(test_death_of_the_qube),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_stop);
 }

@@ -138,6 +138,57 @@ static void test_pair(void **state)
 	libvchan_close(NULL);
 }
 
+/* Transfers without a copy: the pieces wrap, and no more is taken than was shown. */
+static void test_pieces(void **state)
+{
+	struct libvchan_piece p[2];
+	libvchan_t *s, *c;
+	char data[4096];
+
+	(void)state;
+	connect_pair(PORT, 4096, 4096, &s, &c);
+	libvchan_set_blocking(c, false);
+	libvchan_set_blocking(s, false);
+	assert_int_equal(libvchan_peek(s, p, 1, 10), 0);
+	assert_int_equal(libvchan_consume(s, 1), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(libvchan_reserve(c, p, 4097, 4097), -1);
+	assert_int_equal(errno, EMSGSIZE);
+	assert_int_equal(libvchan_reserve(c, p, 1, 4000), 4000);
+	assert_int_equal(p[0].size, 4000);
+	assert_int_equal(p[1].size, 0);
+	memset(p[0].data, 'a', 4000);
+	assert_int_equal(libvchan_data_ready(s), 0); /* not before it is committed */
+	assert_int_equal(libvchan_commit(c, 4001), -1);
+	assert_int_equal(libvchan_commit(c, 3000), 0);
+	assert_int_equal(libvchan_commit(c, 1000), 0);
+	assert_int_equal(libvchan_commit(c, 1), -1);
+	assert_int_equal(libvchan_reserve(c, p, 1, 200), 96);
+	assert_int_equal(libvchan_reserve(c, p, 97, 200), 0);
+	assert_int_equal(libvchan_read(s, data, 3900), 3900);
+	assert_int_equal(libvchan_reserve(c, p, 1, 200), 200);
+	assert_int_equal(p[0].size, 96);
+	assert_int_equal(p[1].size, 104);
+	memset(p[0].data, 'b', 96);
+	memset(p[1].data, 'c', 104);
+	assert_int_equal(libvchan_commit(c, 200), 0);
+	assert_int_equal(libvchan_peek(s, p, 1, 1000), 300);
+	assert_int_equal(p[0].size, 196);
+	assert_int_equal(p[1].size, 104);
+	assert_memory_equal(p[0].data, "aaaa", 4);
+	assert_memory_equal((char *)p[0].data + 100, "bbbb", 4);
+	assert_memory_equal(p[1].data, "cccc", 4);
+	assert_int_equal(libvchan_consume(s, 301), -1);
+	assert_int_equal(libvchan_consume(s, 299), 0);
+	assert_int_equal(libvchan_peek(s, p, 1, 1000), 1);
+	assert_int_equal(libvchan_consume(s, 1), 0);
+	libvchan_close(c);
+	assert_int_equal(libvchan_peek(s, p, 1, 1), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(libvchan_reserve(s, p, 1, 1), -1);
+	libvchan_close(s);
+}
+
 static void test_ring_sizes(void **state)
 {
 	static const size_t sizes[][4] = {
@@ -784,6 +835,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pair),
+		TEST(pieces),
 		TEST(ring_sizes),
 		TEST(streams),
 		TEST(moderation_does_not_delay_much),

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Two qubes and dom0 over the local transport, for tests of whole programs.
+#define _GNU_SOURCE
+#include "qrexec_fixture.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/qrexec-test-XXXXXX", user[64];
+char out[65536];
+
+/* Shell words for the three places that calls come from. */
+static const char prelude[] =
+	"export LIBVCHAN_URI; in_dom0() { LIBVCHAN_URI=\"local:$T/v?domain=0\" \"$@\"; }\n"
+	"in_work() { LIBVCHAN_URI=\"local:$T/v?domain=1\" \"$@\"; }\n"
+	"in_vault() { LIBVCHAN_URI=\"local:$T/v?domain=2\" \"$@\"; }\n"
+	"dom0() { in_dom0 timeout 60 $P/qrexec-client --socket-dir $T/run \"$@\"; }\n"
+	"work() { in_work timeout 60 $P/qrexec-client-vm --socket $T/work.agent \"$@\"; }\n"
+	"vault() { in_vault timeout 60 $P/qrexec-client-vm --socket $T/vault.agent \"$@\"; }\n"
+	"cd $T\n";
+
+/* Runs a script; its output is in `out`, what it returns is the exit status. */
+int sh(const char *script)
+{
+	char *text;
+	size_t got;
+	FILE *pipe;
+	int status;
+
+	assert_true(asprintf(&text, "%s%s", prelude, script) > 0);
+	pipe = popen(text, "r");
+	assert_non_null(pipe);
+	got = fread(out, 1, sizeof(out) - 1, pipe);
+	out[got] = '\0';
+	status = pclose(pipe);
+	free(text);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+void write_file(const char *name, unsigned int mode, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+int fixture_create(void)
+{
+	char self[PATH_MAX], programs[PATH_MAX + 16];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	struct passwd *me = getpwuid(geteuid());
+
+	if (length < 0 || !me || !mkdtemp(dir))
+		return -1;
+	self[length] = '\0';
+	snprintf(programs, sizeof(programs), "%s/qrexec", dirname(self));
+	snprintf(user, sizeof(user), "%s", me->pw_name);
+	setenv("P", programs, 1);
+	setenv("T", dir, 1);
+	setenv("U", user, 1);
+	return sh("mkdir v run policy work.d vault.d dom0.d conf");
+}
+
+int fixture_start(const char *policy)
+{
+	write_file("qubes", 0644,
+		   "work class=AppVM domid=1 label=red default_dispvm=dvm\n"
+		   "vault class=AppVM domid=2\noff class=AppVM\n"
+		   "dvm class=AppVM template_for_dispvms=yes\n");
+	write_file("policy/50-test.policy", 0644, policy);
+	return sh(
+		"for q in work:1 vault:2; do n=${q%:*}\n"
+		"env LIBVCHAN_URI=\"local:$T/v?domain=${q#*:}\" QREXEC_AGENT_SOCKET=$T/$n.agent "
+		"$P/qrexec-agent --socket $T/$n.agent --service-dir $T/$n.d --config-dir $T/conf "
+		"--session-dir $T/session >$T/$n.agent.log 2>&1 & echo $! >>$T/pids; echo $! >$T/$n.pid\n"
+		"env LIBVCHAN_URI=\"local:$T/v?domain=0\" $P/qrexec-daemon --socket-dir $T/run "
+		"--policy-dir $T/policy --qubes $T/qubes --prompt $T/prompt --starter $T/starter "
+		"--service-dir $T/dom0.d --config-dir $T/conf ${q#*:} $n $U >$T/$n.daemon.log 2>&1 & "
+		"echo $! >>$T/pids; echo $! >$T/$n.daemon.pid\n"
+		"done\nfor i in $(seq 200); do [ -S run/qrexec.work -a -S run/qrexec.vault ] && exit 0; "
+		"sleep 0.1; done; cat *.log; exit 1");
+}
+
+int fixture_stop(void **state)
+{
+	int clean;
+
+	(void)state;
+	clean = sh("kill $(cat pids) 2>/dev/null; grep -l 'Sanitizer\\|runtime error' *.log");
+	if (clean == 0)
+		printf("%s\n", out);
+	if (clean != 0)
+		sh("chmod -R u+rwx \"$T\"; rm -r \"$T\"");
+	return clean == 0 ? -1 : 0;
+}
