@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Grant tables (version 1): the tables, their growth, and the use of single grants. */
+#include <bulkhead/cmdline.h>
 #include <bulkhead/log.h>
 #include <bulkhead/p2m.h>
 
 #include "grant_internal.h"
 
-/* Sizes where the toolstack leaves the choice to us (all ones), and the largest that it may choose, in frames. */
-#define FRAMES_DEFAULT	   64
-#define FRAMES_MAX	   4096
-#define MAPTRACK_DEFAULT   1024
-#define MAPTRACK_MAX	   4096
+/* Sizes where the toolstack leaves the choice to us (all ones), in frames. */
+uint32_t grant_default_frames = 64;
+CMDLINE_UINT("gnttab_max_frames", grant_default_frames);
+uint32_t grant_default_maptrack = 1024;
+CMDLINE_UINT("gnttab_max_maptrack_frames", grant_default_maptrack);
 /* A maptrack frame stands for so many mappings, whatever they take here. */
 #define MAPPINGS_PER_FRAME 256
 
@@ -302,10 +303,10 @@ int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptra
 	int rc;
 
 	if (max_frames == UINT32_MAX)
-		max_frames = FRAMES_DEFAULT;
+		max_frames = READ_ONCE(grant_default_frames);
 	if (max_maptrack == UINT32_MAX)
-		max_maptrack = MAPTRACK_DEFAULT;
-	if (!max_frames || max_frames > FRAMES_MAX || max_maptrack > MAPTRACK_MAX)
+		max_maptrack = READ_ONCE(grant_default_maptrack);
+	if (!max_frames || max_frames > GRANT_FRAMES_MAX || max_maptrack > GRANT_FRAMES_MAX)
 		return -EINVAL;
 	gt = heap_alloc(sizeof(*gt));
 	if (!gt)

@@ -7,14 +7,11 @@
 #include <bulkhead/hypercall.h>
 #include <bulkhead/init.h>
 #include <bulkhead/string.h>
+#include <bulkhead/version.h>
 
 #include <xen/features.h>
 #include <xen/version.h>
 
-/* The version of the ABI that is implemented, not of this program. */
-#define ABI_MAJOR    4
-#define ABI_MINOR    17
-#define EXTRAVERSION "-bulkhead"
 /* Without PV guests; libxl and the domain builder look for these words. */
 #define CAPABILITIES "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 "
 
@@ -42,17 +39,12 @@ static int64_t put_text(uint64_t gva, const char *text, size_t size)
 static int64_t compile_info(uint64_t gva)
 {
 	struct xen_compile_info info = {
-		.compile_by = "bulkhead",
+		.compile_by = COMPILED_BY,
 	};
 
-	/* The compiler's own words, shortened; no date and no host: builds are to be reproducible. */
+	/* Shortened where it does not fit. */
 	snprintf(info.compiler, sizeof(info.compiler), "%.*s", (int)sizeof(info.compiler) - 1,
-#ifdef __clang__
-		 __VERSION__
-#else
-		 "gcc " __VERSION__
-#endif
-	);
+		 COMPILER_TEXT);
 	return guest_copy_to(gva, &info, sizeof(info));
 }
 

@@ -15,8 +15,8 @@
 #define GUEST_LINES_PER_SECOND 20
 #define GUEST_LINES_BURST      40
 
-enum log_level log_threshold = LOG_INFO;       /* shown on the consoles */
-enum log_level log_guest_threshold = LOG_WARN; /* the same for lines that guests cause */
+enum log_level log_threshold = LOG_INFO;
+enum log_level log_guest_threshold = LOG_WARN;
 
 static spinlock_t console_lock = SPINLOCK_INIT;
 static struct list drivers = LIST_INIT(drivers);

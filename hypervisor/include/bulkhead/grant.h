@@ -7,6 +7,10 @@
 
 struct domain;
 
+/* The largest sizes of a table, and of what keeps track of mappings, that may be chosen; and those of domains without a choice. */
+#define GRANT_FRAMES_MAX 4096U
+extern uint32_t grant_default_frames, grant_default_maptrack;
+
 int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack);
 /* Unmaps all that d has mapped from others; -ERESTART while there is more to do. */
 int grant_domain_release_mappings(struct domain *d);

@@ -14,6 +14,12 @@ enum log_level {
 	LOG_DEBUG, /* details */
 };
 
+extern enum log_level log_threshold;	   /* what is shown on the consoles */
+extern enum log_level log_guest_threshold; /* the same of lines that guests cause */
+/* Xen's words: "all", "debug", "info", "warning", "error", "none", and "x/y" of which the first half counts. 0 or -EINVAL. */
+int log_level_parse(const char *value, enum log_level *ret_level);
+const char *log_level_name(enum log_level level);
+
 /*
  * Prints one line (or a part of one: a message without '\n' is continued by the next). Safe in any
  * context, including interrupt handlers and panics. A line caused by a guest goes through log_guest()

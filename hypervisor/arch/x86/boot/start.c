@@ -57,37 +57,15 @@ void __stack_chk_fail(void)
 
 /* ---- Command line ---- */
 
-extern enum log_level log_threshold, log_guest_threshold;
-
-static int parse_level(const char *value, enum log_level *ret)
-{
-	/* Xen's words: "all", "debug", "info", "warning", "error", "none", and "x/y" of which the first half counts. */
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} names[] = {{"all", LOG_DEBUG},    {"debug", LOG_DEBUG}, {"info", LOG_INFO},
-		     {"warning", LOG_WARN}, {"error", LOG_ERR},	  {"none", LOG_ERR}};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		size_t n = strlen(names[i].name);
-
-		if (!strncmp(value, names[i].name, n) && (!value[n] || value[n] == '/')) {
-			*ret = names[i].level;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 static int parse_loglvl(const char *value)
 {
-	return parse_level(value, &log_threshold);
+	return log_level_parse(value, &log_threshold);
 }
 CMDLINE_CUSTOM("loglvl", parse_loglvl);
 
 static int parse_guest_loglvl(const char *value)
 {
-	return parse_level(value, &log_guest_threshold);
+	return log_level_parse(value, &log_guest_threshold);
 }
 CMDLINE_CUSTOM("guest_loglvl", parse_guest_loglvl);
 

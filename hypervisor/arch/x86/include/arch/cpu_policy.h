@@ -7,9 +7,10 @@
 #include <bulkhead/abi.h>
 #include <bulkhead/control.h>
 
-/* Basic leaves (four of which are given by their subleaves), topology, the two limits of hypervisor leaves, extended ones. */
+/* Basic leaves, four of which are given by their subleaves (the tools know three of leaf 7, two of 0xb); the two limits of
+ * hypervisor leaves; extended ones. */
 #define CPU_POLICY_LEAVES_MAX \
- (CPU_POLICY_BASIC - 4 + CPU_POLICY_CACHES + 2 + 2 + CPU_POLICY_XSAVE + 2 + CPU_POLICY_EXTENDED)
+ (CPU_POLICY_BASIC - 4 + CPU_POLICY_CACHES + 3 + 2 + CPU_POLICY_XSAVE + 2 + CPU_POLICY_EXTENDED)
 #define CPU_FEATURE_WORDS 19 /* of a feature set: <xen/arch-x86/cpufeatureset.h> */
 
 /* Where auditing found fault; all ones: nowhere. */
