@@ -9,7 +9,9 @@ DEPS := \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools dosfstools \
 	busybox-static cpio kmod xz-utils zstd e2fsprogs \
 	mmdebstrap acpica-tools \
-	spin groff-base pkg-config
+	spin groff-base pkg-config \
+	libwlroots-dev libwayland-dev wayland-protocols libxkbcommon-dev libpixman-1-dev libdrm-dev libxcb1-dev \
+	xwayland xkb-data adwaita-icon-theme xterm gtk-3-examples foot
 
 deps:
 	@missing=$$(for p in $(DEPS); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | \

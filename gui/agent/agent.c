@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The compositor: a display without a screen, whose windows are shown by somebody else.
+#include "agent.h"
+#include "clipboard.h"
+#include "cursor.h"
+#include "input.h"
+#include "renderer.h"
+#include "shell.h"
+#include "surface.h"
+#include "window.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <wlr/backend.h>
+#include <wlr/backend/headless.h>
+#include <wlr/interfaces/wlr_output.h>
+#include <wlr/render/wlr_renderer.h>
+#include <wlr/types/wlr_compositor.h>
+#include <wlr/types/wlr_data_device.h>
+#include <wlr/types/wlr_output.h>
+#include <wlr/types/wlr_output_layout.h>
+#include <wlr/types/wlr_primary_selection_v1.h>
+#include <wlr/types/wlr_xdg_output_v1.h>
+
+/* Until a daemon says how large its screen is. */
+#define FIRST_WIDTH  1024
+#define FIRST_HEIGHT 768
+#define REFRESH	     60000 /* mHz */
+
+uint32_t agent_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
+void agent_log(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs("bulkhead-gui-agent: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+}
+
+void agent_log_stats(const struct agent *agent)
+{
+	const struct agent_stats *stats = &agent->stats;
+
+	agent_log(
+		"stats: commits=%lu copied_bytes=%lu shadow_bytes=%lu damage_sent=%lu dumps_sent=%lu "
+		"frames_done=%lu no_pages=%lu windows=%d dying=%d",
+		stats->commits, stats->copied_bytes, stats->shadow_bytes, stats->damage_sent,
+		stats->dumps_sent, stats->frames_done, stats->no_pages,
+		wl_list_length(&agent->windows), wl_list_length(&agent->dying));
+}
+
+void agent_screen(struct agent *agent, struct wlr_box *ret_box)
+{
+	*ret_box = (struct wlr_box){.width = agent->output->width, .height = agent->output->height};
+}
+
+void agent_set_screen(struct agent *agent, int width, int height)
+{
+	/* Not by a commit of the output: that would want a picture for it. */
+	wlr_output_update_custom_mode(agent->output, width, height, REFRESH);
+}
+
+static int create_output(struct agent *agent)
+{
+	agent->output = wlr_headless_add_output(agent->backend, FIRST_WIDTH, FIRST_HEIGHT);
+	agent->layout = wlr_output_layout_create();
+	if (!agent->output || !agent->layout)
+		return -ENOMEM;
+	agent_set_screen(agent, FIRST_WIDTH, FIRST_HEIGHT);
+	wlr_output_update_enabled(agent->output, true);
+	wlr_output_layout_add(agent->layout, agent->output, 0, 0);
+	return wlr_xdg_output_manager_v1_create(agent->display, agent->layout) ? 0 : -ENOMEM;
+}
+
+static int create_compositor(struct agent *agent, struct wlr_compositor **ret_compositor)
+{
+	agent->backend = wlr_headless_backend_create(agent->display);
+	agent->renderer = renderer_create();
+	if (!agent->backend || !agent->renderer ||
+	    !wlr_renderer_init_wl_shm(agent->renderer, agent->display))
+		return -ENOMEM;
+	*ret_compositor = wlr_compositor_create(agent->display, agent->renderer);
+	if (!*ret_compositor || !wlr_data_device_manager_create(agent->display) ||
+	    !wlr_primary_selection_v1_device_manager_create(agent->display))
+		return -ENOMEM;
+	return surfaces_create(agent, *ret_compositor);
+}
+
+static int create_parts(struct agent *agent)
+{
+	struct wlr_compositor *compositor;
+	int rc = create_compositor(agent, &compositor);
+
+	if (rc)
+		return rc;
+	rc = create_output(agent);
+	if (rc)
+		return rc;
+	rc = input_create(agent, agent->backend);
+	if (rc) {
+		if (rc == -EINVAL)
+			agent_log(
+				"there is no keyboard layout \"%s\"; it is LAYOUT[+VARIANT[+OPTIONS]]",
+				agent->options.keyboard_layout);
+		return rc;
+	}
+	rc = cursor_create(agent);
+	if (rc)
+		return rc;
+	rc = clipboard_create(agent);
+	if (rc)
+		return rc;
+	rc = xdg_create(agent->shell);
+	if (rc || !agent->options.xwayland)
+		return rc;
+	rc = x11_create(agent->shell, compositor);
+	if (rc)
+		agent_log(
+			"Xwayland does not start; is the package xwayland installed? Or use --no-x11");
+	return rc;
+}
+
+static int start(struct agent *agent, const char *socket)
+{
+	if (socket) {
+		if (wl_display_add_socket(agent->display, socket)) {
+			agent_log("cannot offer the Wayland display \"%s\": %s", socket,
+				  strerror(errno));
+			return -EADDRINUSE;
+		}
+		agent->socket = socket;
+	} else {
+		agent->socket = wl_display_add_socket_auto(agent->display);
+		if (!agent->socket) {
+			agent_log(
+				"cannot offer a Wayland display; is XDG_RUNTIME_DIR set to a directory of "
+				"this user?");
+			return -EADDRINUSE;
+		}
+	}
+	return wlr_backend_start(agent->backend) ? 0 : -EIO;
+}
+
+int agent_create(struct agent *agent, const struct agent_options *options, const char *socket)
+{
+	int rc;
+
+	*agent = (struct agent){.options = *options, .again_fd = -1};
+	wl_list_init(&agent->windows);
+	wl_list_init(&agent->dying);
+	wl_list_init(&agent->surfaces);
+	agent->display = wl_display_create();
+	agent->shell = calloc(1, sizeof(*agent->shell));
+	if (!agent->display || !agent->shell) {
+		rc = -ENOMEM;
+	} else {
+		agent->loop = wl_display_get_event_loop(agent->display);
+		agent->shell->agent = agent;
+		rc = create_parts(agent);
+		if (!rc)
+			rc = start(agent, socket);
+		if (!rc)
+			rc = link_create(agent);
+	}
+	if (rc) {
+		if (rc == -ENOMEM)
+			agent_log("no memory");
+		agent_destroy(agent);
+	}
+	return rc;
+}
+
+void agent_destroy(struct agent *agent)
+{
+	if (agent->shell)
+		x11_destroy(agent->shell);
+	if (agent->display)
+		wl_display_destroy_clients(agent->display);
+	if (agent->loop)
+		link_destroy(agent);
+	gui_grants_destroy(agent->grants);
+	if (agent->clipboard)
+		clipboard_destroy(agent);
+	if (agent->frame_timer)
+		surfaces_destroy(agent);
+	if (agent->layout)
+		wlr_output_layout_destroy(agent->layout);
+	if (agent->display)
+		wl_display_destroy(agent->display);
+	if (agent->cursor)
+		cursor_destroy(agent);
+	if (agent->input)
+		input_destroy(agent);
+	if (agent->renderer)
+		renderer_destroy(agent->renderer);
+	free(agent->shell);
+}

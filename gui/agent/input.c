@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Pointer and focus: events of the daemon, which speak of windows, become a seat's, which speak of surfaces.
+#include "input.h"
+#include "agent.h"
+#include "input_internal.h"
+#include "cursor.h"
+#include "window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <linux/input-event-codes.h>
+#include <wlr/backend/headless.h>
+#include <wlr/types/wlr_data_device.h>
+#include <wlr/types/wlr_primary_selection.h>
+#include <wlr/types/wlr_seat.h>
+#include <wlr/types/wlr_surface.h>
+
+/* X11: NotifyGrab and NotifyUngrab, modes of focus events that only say that a grab begins or ends. */
+#define MODE_GRAB   1u
+#define MODE_UNGRAB 2u
+
+/* X11's buttons 4 to 7 are steps of a wheel; this is what libinput says for one. */
+#define WHEEL_STEP 15.0
+
+#define BUTTON_MASK(n) (1u << (7 + (n))) /* X11: Button1Mask is 1 << 8 */
+
+struct wlr_seat *input_seat(struct agent *agent)
+{
+	return agent->input->seat;
+}
+
+bool input_has_focus(struct agent *agent, const struct window *window)
+{
+	return agent->input->focus == window;
+}
+
+struct window *input_pointer_window(struct agent *agent)
+{
+	return agent->input->pointer;
+}
+
+static bool inside(const struct window *window, int x, int y)
+{
+	return x >= 0 && y >= 0 && x < window->box.width && y < window->box.height;
+}
+
+static void pointer_leave(struct input *input)
+{
+	wlr_seat_pointer_notify_clear_focus(input->seat);
+	input->pointer = NULL;
+	cursor_left(input->agent);
+}
+
+/* Enters the surface of the window that is at (x, y), which may be a part of it. */
+static void pointer_enter(struct input *input, struct window *window, int x, int y)
+{
+	double root_x = x + window->crop.x, root_y = y + window->crop.y, sx, sy;
+	struct wlr_surface *surface = wlr_surface_surface_at(window->surface, root_x, root_y, &sx,
+							     &sy);
+
+	if (!surface) {
+		surface = window->surface;
+		sx = root_x;
+		sy = root_y;
+	}
+	input->pointer = window;
+	input->offset_x = sx - x;
+	input->offset_y = sy - y;
+	wlr_seat_pointer_notify_enter(input->seat, surface, sx, sy);
+}
+
+/*
+ * The pointer is at (x, y) of the window. While a button is held the surface where it was pressed keeps the pointer,
+ * unless a menu or a drag wants to know what is really below.
+ */
+static void pointer_to(struct input *input, struct window *window, int x, int y, uint32_t time)
+{
+	struct wlr_seat_pointer_state *state = &input->seat->pointer_state;
+	bool grabbed = wlr_seat_pointer_has_grab(input->seat) || input->seat->drag;
+
+	if (grabbed && (state->button_count || !inside(window, x, y))) {
+		struct window *below = window_at(input->agent, window->box.x + x,
+						 window->box.y + y);
+
+		if (below && below->surface) {
+			x += window->box.x - below->box.x;
+			y += window->box.y - below->box.y;
+			window = below;
+			pointer_enter(input, window, x, y);
+		} else if (!state->button_count) {
+			pointer_leave(input);
+			return;
+		}
+	} else if (!state->button_count || !input->pointer || !state->focused_surface) {
+		pointer_enter(input, window, x, y);
+	}
+	if (input->pointer && input->pointer != window) {
+		x += window->box.x - input->pointer->box.x;
+		y += window->box.y - input->pointer->box.y;
+	}
+	wlr_seat_pointer_notify_motion(input->seat, time, x + input->offset_x, y + input->offset_y);
+}
+
+static uint32_t button_code(uint32_t button)
+{
+	switch (button) {
+	case 1:
+		return BTN_LEFT;
+	case 2:
+		return BTN_MIDDLE;
+	case 3:
+		return BTN_RIGHT;
+	case 8:
+		return BTN_SIDE;
+	case 9:
+		return BTN_EXTRA;
+	default:
+		return 0;
+	}
+}
+
+static bool button_held(const struct input *input, uint32_t code)
+{
+	const struct wlr_seat_pointer_state *state = &input->seat->pointer_state;
+	size_t i;
+
+	for (i = 0; i < state->button_count; i++) {
+		if (state->buttons[i] == code)
+			return true;
+	}
+	return false;
+}
+
+/* A release that happened where the daemon could not see it must not leave a button held. */
+static void sync_buttons(struct input *input, uint32_t state, uint32_t time)
+{
+	uint32_t button;
+
+	for (button = 1; button <= 3; button++) {
+		if (!(state & BUTTON_MASK(button)) && button_held(input, button_code(button)))
+			wlr_seat_pointer_notify_button(input->seat, time, button_code(button),
+						       WLR_BUTTON_RELEASED);
+	}
+}
+
+static void wheel(struct input *input, uint32_t button, uint32_t time)
+{
+	bool vertical = button == 4 || button == 5, forward = button == 5 || button == 7;
+
+	wlr_seat_pointer_notify_axis(input->seat, time,
+				     vertical ? WLR_AXIS_ORIENTATION_VERTICAL
+					      : WLR_AXIS_ORIENTATION_HORIZONTAL,
+				     forward ? WHEEL_STEP : -WHEEL_STEP, forward ? 1 : -1,
+				     WLR_AXIS_SOURCE_WHEEL);
+}
+
+void input_button(struct agent *agent, struct window *window, const struct gui_button *button)
+{
+	struct input *input = agent->input;
+	uint32_t time = agent_now(), code = button_code(button->button);
+	bool press = button->type == GUI_EVENT_BTN_PRESS;
+
+	if (!window->surface || (!press && button->type != GUI_EVENT_BTN_RELEASE))
+		return;
+	sync_buttons(input, button->state, time);
+	pointer_to(input, window, button->x, button->y, time);
+	if (button->button >= 4 && button->button <= 7) {
+		if (press)
+			wheel(input, button->button, time);
+	} else if (code && press != button_held(input, code)) {
+		wlr_seat_pointer_notify_button(input->seat, time, code,
+					       press ? WLR_BUTTON_PRESSED : WLR_BUTTON_RELEASED);
+	}
+	wlr_seat_pointer_notify_frame(input->seat);
+}
+
+void input_motion(struct agent *agent, struct window *window, const struct gui_motion *motion)
+{
+	struct input *input = agent->input;
+	uint32_t time = agent_now();
+
+	if (!window->surface)
+		return;
+	sync_buttons(input, motion->state, time);
+	pointer_to(input, window, motion->x, motion->y, time);
+	wlr_seat_pointer_notify_frame(input->seat);
+}
+
+void input_crossing(struct agent *agent, struct window *window, const struct gui_crossing *crossing)
+{
+	struct input *input = agent->input;
+	uint32_t time = agent_now();
+
+	if (!window->surface)
+		return;
+	sync_buttons(input, crossing->state, time);
+	if (crossing->type == GUI_EVENT_ENTER)
+		pointer_to(input, window, crossing->x, crossing->y, time);
+	else if (crossing->type == GUI_EVENT_LEAVE && input->pointer == window &&
+		 !input->seat->pointer_state.button_count)
+		pointer_leave(input);
+	wlr_seat_pointer_notify_frame(input->seat);
+}
+
+static void focus_out(struct input *input)
+{
+	struct window *old = input->focus;
+
+	if (!old)
+		return;
+	input->focus = NULL;
+	/* Menus that hold a grab would wait for a click that goes to another qube now. */
+	if (wlr_seat_pointer_has_grab(input->seat) && !input->seat->drag)
+		wlr_seat_pointer_end_grab(input->seat);
+	wlr_seat_keyboard_notify_clear_focus(input->seat);
+	old->ops->activate(old, false);
+}
+
+static void focus_in(struct input *input, struct window *window)
+{
+	struct wlr_keyboard *keyboard = input->keyboard->keyboard;
+
+	if (input->focus != window)
+		focus_out(input);
+	input->focus = window;
+	window_raise(window);
+	window->ops->activate(window, true);
+	wlr_seat_keyboard_notify_enter(input->seat, window->surface, keyboard->keycodes,
+				       keyboard->num_keycodes, &keyboard->modifiers);
+	window_set_flags(window, window->flags & ~GUI_FLAG_ATTENTION);
+}
+
+void input_focus(struct agent *agent, struct window *window, const struct gui_focus *focus)
+{
+	if (focus->mode == MODE_GRAB || focus->mode == MODE_UNGRAB)
+		return;
+	if (focus->type == GUI_EVENT_FOCUS_IN && window->surface)
+		focus_in(agent->input, window);
+	else if (focus->type == GUI_EVENT_FOCUS_OUT && agent->input->focus == window)
+		focus_out(agent->input);
+}
+
+void input_forget(struct agent *agent, const struct window *window)
+{
+	struct input *input = agent->input;
+
+	if (!input)
+		return;
+	if (!window || input->focus == window)
+		focus_out(input);
+	if (!window || input->pointer == window) {
+		input->pointer = NULL;
+		wlr_seat_pointer_notify_clear_focus(input->seat);
+		cursor_left(agent);
+	}
+}
+
+static void handle_set_selection(struct wl_listener *listener, void *data)
+{
+	struct input *input = wl_container_of(listener, input, set_selection);
+	struct wlr_seat_request_set_selection_event *event = data;
+
+	wlr_seat_set_selection(input->seat, event->source, event->serial);
+}
+
+static void handle_set_primary(struct wl_listener *listener, void *data)
+{
+	struct input *input = wl_container_of(listener, input, set_primary);
+	struct wlr_seat_request_set_primary_selection_event *event = data;
+
+	wlr_seat_set_primary_selection(input->seat, event->source, event->serial);
+}
+
+static void handle_start_drag(struct wl_listener *listener, void *data)
+{
+	struct input *input = wl_container_of(listener, input, start_drag);
+	struct wlr_seat_request_start_drag_event *event = data;
+
+	if (wlr_seat_validate_pointer_grab_serial(input->seat, event->origin, event->serial))
+		wlr_seat_start_pointer_drag(input->seat, event->drag, event->serial);
+	else
+		wlr_data_source_destroy(event->drag->source);
+}
+
+static void listen(struct wl_listener *listener, struct wl_signal *signal, wl_notify_func_t notify)
+{
+	listener->notify = notify;
+	wl_signal_add(signal, listener);
+}
+
+int input_create(struct agent *agent, struct wlr_backend *backend)
+{
+	struct input *input = calloc(1, sizeof(*input));
+	int rc;
+
+	if (!input)
+		return -ENOMEM;
+	input->agent = agent;
+	input->seat = wlr_seat_create(agent->display, "seat0");
+	input->keyboard = wlr_headless_add_input_device(backend, WLR_INPUT_DEVICE_KEYBOARD);
+	if (!input->seat || !input->keyboard) {
+		free(input);
+		return -ENOMEM;
+	}
+	agent->input = input;
+	rc = keyboard_create(input);
+	if (rc) {
+		agent->input = NULL;
+		free(input);
+		return rc;
+	}
+	listen(&input->set_selection, &input->seat->events.request_set_selection,
+	       handle_set_selection);
+	listen(&input->set_primary, &input->seat->events.request_set_primary_selection,
+	       handle_set_primary);
+	listen(&input->start_drag, &input->seat->events.request_start_drag, handle_start_drag);
+	wlr_seat_set_capabilities(input->seat,
+				  WL_SEAT_CAPABILITY_POINTER | WL_SEAT_CAPABILITY_KEYBOARD);
+	return 0;
+}
+
+void input_destroy(struct agent *agent)
+{
+	free(agent->input);
+	agent->input = NULL;
+}
