@@ -77,8 +77,13 @@ int64_t domctl_shadow_op(struct domctl_call *c)
 		return 0;
 	case XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION:
 		return c->d == c->caller ? -EINVAL : p2m_pool_set(c->d, op->mb * PAGES_PER_MIB);
-	default:
+	case XEN_DOMCTL_SHADOW_OP_OFF:
+	case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
+	case XEN_DOMCTL_SHADOW_OP_CLEAN:
+	case XEN_DOMCTL_SHADOW_OP_PEEK:
 		return -EOPNOTSUPP;
+	default:
+		return -EINVAL;
 	}
 }
 

@@ -98,6 +98,8 @@ static int64_t get_affinity(struct vcpu *v, const struct xen_domctl_vcpuaffinity
 {
 	int ret = 0;
 
+	if (!(op->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)))
+		return -EINVAL;
 	if (op->flags & XEN_VCPUAFFINITY_HARD)
 		ret = put_mask(&op->cpumap_hard, &v->hard_affinity, NULL);
 	if (!ret && (op->flags & XEN_VCPUAFFINITY_SOFT))

@@ -250,11 +250,15 @@ static int64_t op_register_time(struct vcpu *v, uint64_t arg, bool compat)
 static int64_t op_get_physid(struct vcpu *v, uint64_t arg)
 {
 	struct vcpu_get_physid op;
-	unsigned long cpu = bitmap_next(v->hard_affinity.bits, MAX_CPUS, 0);
+	cpumask_t mask;
+	unsigned long cpu;
 
 	/* It has an answer only for vCPUs that stay on one CPU. */
+	for (unsigned i = 0; i < ARRAY_SIZE(mask.bits); i++)
+		mask.bits[i] = v->hard_affinity.bits[i] & cpu_online.bits[i];
+	cpu = bitmap_next(mask.bits, MAX_CPUS, 0);
 	if (!v->domain->hardware || cpu >= MAX_CPUS ||
-	    bitmap_next(v->hard_affinity.bits, MAX_CPUS, cpu + 1) < MAX_CPUS)
+	    bitmap_next(mask.bits, MAX_CPUS, cpu + 1) < MAX_CPUS)
 		return -EINVAL;
 	op.phys_id = arch_cpu_physid((unsigned)cpu);
 	return guest_copy_to(arg, &op, sizeof(op));

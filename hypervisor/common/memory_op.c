@@ -5,6 +5,9 @@
 #include <bulkhead/nospec.h>
 #include <bulkhead/p2m.h>
 
+_Static_assert(sizeof(struct xen_memory_exchange) == 72, "ABI");
+#define EXCHANGE_SIZE_32 44 /* two reservations of 20 bytes, and a count */
+
 static int64_t memop_maximum_ram_page(struct memop *m)
 {
 	(void)m;
@@ -97,8 +100,17 @@ static int64_t memop_vnumainfo(struct memop *m)
 	return rc;
 }
 
-/* Frames cannot be exchanged where the guest does not know them. */
+/* Frames cannot be exchanged where the guest does not know them; that its argument can be read is checked first. */
 static int64_t memop_exchange(struct memop *m)
+{
+	struct xen_memory_exchange untrusted_op;
+	size_t size = m->hc->compat ? EXCHANGE_SIZE_32 : sizeof(untrusted_op);
+
+	return guest_copy_from(&untrusted_op, m->arg, size) ? -EFAULT : -EOPNOTSUPP;
+}
+
+/* For 32-bit PV guests alone, which there are not. */
+static int64_t memop_no_compat_list(struct memop *m)
 {
 	(void)m;
 	return -EOPNOTSUPP;
@@ -123,6 +135,7 @@ static const struct memop_entry entries[] = {
 	[XENMEM_memory_map] = {memop_memory_map, false},
 	[XENMEM_set_memory_map] = {memop_set_memory_map, false},
 	[XENMEM_exchange] = {memop_exchange, false},
+	[XENMEM_machphys_compat_mfn_list] = {memop_no_compat_list, false},
 	[XENMEM_set_pod_target] = {memop_pod_target, false},
 	[XENMEM_get_pod_target] = {memop_pod_target, false},
 	[XENMEM_get_sharing_freed_pages] = {memop_no_sharing, false},

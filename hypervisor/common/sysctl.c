@@ -25,6 +25,11 @@ static int64_t no_device(struct sysctl_call *c)
 	return -ENODEV;
 }
 
+static int64_t pm_op(struct sysctl_call *c)
+{
+	return (c->op.u.pm_op.cmd & PM_PARA_CATEGORY_MASK) == CPUFREQ_PARA ? -ENODEV : -ENOSYS;
+}
+
 static sysctl_fn *const entries[] = {
 	[XEN_SYSCTL_readconsole] = sysctl_readconsole,
 	[XEN_SYSCTL_physinfo] = sysctl_physinfo,
@@ -34,8 +39,8 @@ static sysctl_fn *const entries[] = {
 	[XEN_SYSCTL_getcpuinfo] = sysctl_getcpuinfo,
 	[XEN_SYSCTL_availheap] = sysctl_availheap,
 	[XEN_SYSCTL_get_pmstat] = no_device,
-	[XEN_SYSCTL_cpu_hotplug] = not_supported,
-	[XEN_SYSCTL_pm_op] = no_device,
+	[XEN_SYSCTL_cpu_hotplug] = sysctl_cpu_hotplug,
+	[XEN_SYSCTL_pm_op] = pm_op,
 	[XEN_SYSCTL_cputopoinfo] = sysctl_cputopoinfo,
 	[XEN_SYSCTL_numainfo] = sysctl_numainfo,
 	[XEN_SYSCTL_cpupool_op] = sysctl_cpupool_op,

@@ -51,6 +51,22 @@ int64_t sysctl_physinfo(struct sysctl_call *c)
 	return 0;
 }
 
+/* CPUs are all brought up at boot and stay: only what is so already can be asked for. */
+int64_t sysctl_cpu_hotplug(struct sysctl_call *c)
+{
+	const struct xen_sysctl_cpu_hotplug *op = &c->op.u.cpu_hotplug;
+
+	switch (op->op) {
+	case XEN_SYSCTL_CPU_HOTPLUG_ONLINE:
+	case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
+		if (op->cpu >= MAX_CPUS || !cpumask_test(&cpu_online, op->cpu))
+			return -EINVAL;
+		return op->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE ? 0 : -EOPNOTSUPP;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 int64_t sysctl_cputopoinfo(struct sysctl_call *c)
 {
 	struct xen_sysctl_cputopoinfo *op = &c->op.u.cputopoinfo;

@@ -141,8 +141,9 @@ static int pool_free_cpus(struct sysctl_call *c)
 	return ret;
 }
 
-static int pool_move_domain(const struct xen_sysctl_cpupool_op *op)
+static int pool_move_domain(const struct sysctl_call *c)
 {
+	const struct xen_sysctl_cpupool_op *op = &c->op.u.cpupool_op;
 	struct domain *d;
 
 	if (op->domid >= DOMID_FIRST_RESERVED)
@@ -151,7 +152,9 @@ static int pool_move_domain(const struct xen_sysctl_cpupool_op *op)
 	if (!d)
 		return -ESRCH;
 	domain_put(d);
-	/* All are where they can be. */
+	if (d == c->caller)
+		return -EPERM;
+	/* All others are where they can be. */
 	return op->cpupool_id == POOL ? 0 : -ENOENT;
 }
 
@@ -174,7 +177,7 @@ int64_t sysctl_cpupool_op(struct sysctl_call *c)
 	case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
 		return pool_free_cpus(c);
 	case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
-		return pool_move_domain(op);
+		return pool_move_domain(c);
 	case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
 		return pool_add_cpu(op);
 	case XEN_SYSCTL_CPUPOOL_OP_DESTROY:

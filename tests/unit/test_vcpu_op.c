@@ -267,11 +267,17 @@ static void time_area_nmi_physid(void **state)
 	vcpu_set_flag(v, VPF_IO);
 	dom0 = life_domain(0, 1);
 	life_start(dom0);
+	cpumask_set(&cpu_online, 1);
 	assert_int_equal(vcpu_op(VCPUOP_get_physid, 0, ARG), -EINVAL);
+	/* On a machine of one CPU all are. */
+	cpu_online.bits[0] = 1;
+	assert_int_equal(vcpu_op(VCPUOP_get_physid, 0, ARG), 0);
+	cpumask_set(&cpu_online, 1);
 	assert_int_equal(sched_set_affinity(dom0->vcpus[0], &m, NULL), 0);
 	assert_int_equal(vcpu_op(VCPUOP_get_physid, 0, BAD), -EFAULT);
 	assert_int_equal(vcpu_op(VCPUOP_get_physid, 0, ARG), 0);
 	assert_int_equal(load_u64(fake_guest_memory + ARG), arch_cpu_physid(0));
+	cpu_online.bits[0] = 1;
 }
 
 static void timer_op(void **state)

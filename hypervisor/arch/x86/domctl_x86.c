@@ -324,18 +324,8 @@ static int64_t hypercall_init(struct domctl_call *c)
 	uint64_t gfn = c->op.u.hypercall_init.gmfn;
 
 	if (gfn >> (64 - PAGE_SHIFT))
-		return -EACCES;
-	return hypercall_page_write(c->d, gfn << PAGE_SHIFT) ? -EACCES : 0;
-}
-
-static int64_t address_size(struct domctl_call *c)
-{
-	/* The mode is the guest's own business. */
-	if (c->op.cmd == XEN_DOMCTL_set_address_size)
-		return c->op.u.address_size.size == 64 ? 0 : -EINVAL;
-	c->op.u.address_size.size = 64;
-	c->copyback = true;
-	return 0;
+		return -EINVAL;
+	return hypercall_page_write(c->d, gfn << PAGE_SHIFT) ? -EINVAL : 0;
 }
 
 int64_t arch_domctl(struct domctl_call *c)
@@ -357,7 +347,17 @@ int64_t arch_domctl(struct domctl_call *c)
 		return gethvmcontext_partial(c);
 	case XEN_DOMCTL_set_address_size:
 	case XEN_DOMCTL_get_address_size:
-		return address_size(c);
+		/* The mode is the guest's own business. */
+	case XEN_DOMCTL_debug_op:
+	case XEN_DOMCTL_assign_device:
+	case XEN_DOMCTL_test_assign_device:
+	case XEN_DOMCTL_deassign_device:
+	case XEN_DOMCTL_get_device_group:
+		/* No domain has a part in the IOMMU: the answer for a domain created without. */
+		return -EOPNOTSUPP;
+	case XEN_DOMCTL_vmtrace_op:
+		/* A domain without buffers for traces, as all are. */
+		return -EINVAL;
 	case XEN_DOMCTL_gettscinfo:
 		return gettscinfo(c);
 	case XEN_DOMCTL_settscinfo:

@@ -449,15 +449,11 @@ gfn_t p2m_max_gfn(const struct domain *d)
 int p2m_pool_set(struct domain *d, uint64_t pages)
 {
 	struct p2m *p = &d->arch.p2m;
-	int err = 0;
 
 	spin_lock(&p->lock);
-	if (pages < p->pool_used)
-		err = -EBUSY;
-	else
-		p->pool_pages = pages;
+	p->pool_pages = MAX(pages, p->pool_used);
 	spin_unlock(&p->lock);
-	return err;
+	return 0;
 }
 
 uint64_t p2m_pool_get(const struct domain *d)

@@ -67,7 +67,7 @@ mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_t
 
 /* Highest gfn that was ever mapped. */
 gfn_t p2m_max_gfn(const struct domain *d);
-/* Pool of table pages, in pages. -ENOMEM, -EBUSY (in use), -ERESTART (call again). */
+/* Pool of table pages, in pages; it keeps those that are in use. 0, -ENOMEM, -ERESTART (call again). */
 int p2m_pool_set(struct domain *d, uint64_t pages);
 uint64_t p2m_pool_get(const struct domain *d);
 
