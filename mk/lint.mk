@@ -7,11 +7,17 @@ HV_ALL_HEADERS := $(LINT_HEADERS) $(call rwildcard3,hypervisor/common,h) $(call 
 	$(call rwildcard3,hypervisor/drivers,h)
 TIDY_SRCS := $(filter %.c,$(HV_SRCS))
 
+TIDY_FLAGS = $(HV_CPPFLAGS) $(subst $(shell $(CC) -print-file-name=include),$(shell $(CLANG) -print-file-name=include),$(HV_CFLAGS))
+
+# What was found clean once is clean: remembered by a hash of all that the compiler sees, comments included. The static
+# analyzer takes up to a few seconds for a file, the hash some milliseconds.
 $(O)/lint/%.tidy: % .clang-tidy $(HV_ALL_HEADERS) | $(ABI)
-	@mkdir -p $(@D)
-	$(say) TIDY $<
-	$(Q)out=$$(clang-tidy --quiet $< -- $(HV_CPPFLAGS) $(subst $(shell $(CC) -print-file-name=include),$(shell $(CLANG) -print-file-name=include),$(HV_CFLAGS)) 2>/dev/null) \
-		|| { printf '%s\n' "$$out"; exit 1; }
+	@mkdir -p $(@D) $(O)/lint/clean
+	$(Q)key=$$({ cat .clang-tidy; clang-tidy --version; echo '$(TIDY_FLAGS)'; $(CLANG) $(TIDY_FLAGS) -E -C $<; } \
+			| sha256sum | cut -c 1-40); \
+	[ -e $(O)/lint/clean/$$key ] || { [ -n '$(Q)' ] && printf '  TIDY     $<\n'; \
+		out=$$(clang-tidy --quiet $< -- $(TIDY_FLAGS) 2>/dev/null) || { printf '%s\n' "$$out"; exit 1; }; \
+		touch $(O)/lint/clean/$$key; }
 	@touch $@
 
 $(O)/lint/%.alone: % $(HV_ALL_HEADERS) $(O)/hv/.flags | $(ABI)

@@ -6,17 +6,17 @@ import re
 import shutil
 import subprocess
 
-from .report import OUT, make, tail
+from .report import OUT, build_each, each_in_order, tail
 
 SHORT_RUNS = 20000
+CORPUS = "tests/fuzz/corpus"
+FOUND = os.path.join(OUT, "fuzz", "found")
 
 
-def run_target(stage, name, seconds, bounded):
-    corpus = os.path.join("tests/fuzz/corpus", name.removeprefix("fuzz_"))
-    if not glob.glob(os.path.join(corpus, "*")):
-        stage.fail(name, f"has no seed corpus in {corpus}")
-        return
-    work = os.path.join(OUT, "fuzz", "found", name)
+def execute(name, seconds, bounded):
+    """Exit code and output of one target's run."""
+    corpus = os.path.join(CORPUS, name.removeprefix("fuzz_"))
+    work = os.path.join(FOUND, name)
     if bounded:
         # The short run starts from the committed seeds alone: the same work on every machine.
         shutil.rmtree(work, ignore_errors=True)
@@ -28,11 +28,15 @@ def run_target(stage, name, seconds, bounded):
     done = subprocess.run(command + [work, corpus], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
                           timeout=seconds + 120)
-    ran = re.search(r"number_of_executed_units: *(\d+)", done.stdout)
-    if done.returncode:
-        stage.fail(name, f"exit code {done.returncode}, input kept in {work}", tail(done.stdout, 40))
+    return done.returncode, done.stdout
+
+
+def judge(stage, name, code, output):
+    ran = re.search(r"number_of_executed_units: *(\d+)", output)
+    if code:
+        stage.fail(name, f"exit code {code}, input kept in {os.path.join(FOUND, name)}", tail(output, 40))
     elif not ran or not int(ran[1]):
-        stage.fail(name, "executed nothing", tail(done.stdout))
+        stage.fail(name, "executed nothing", tail(output))
     else:
         stage.ok(name, f"{ran[1]} inputs")
 
@@ -42,10 +46,16 @@ def run(stage, options):
     names = [n for n in names if stage.wanted(n)]
     if not names:
         return
-    _, output = make(*(os.path.join(OUT, "fuzz", n) for n in names), keep_going=True)
-    for name in names:
-        fresh, _ = make("-q", os.path.join(OUT, "fuzz", name), jobs=False)
-        if fresh:
-            run_target(stage, name, options.fuzz_seconds, options.fuzz_seconds <= 10)
-        else:
+    programs = {n: os.path.join(OUT, "fuzz", n) for n in names}
+    fresh, output = build_each(programs.values())
+    ready = []
+    for name, program in programs.items():
+        if program not in fresh:
             stage.fail(name, "does not build", tail(output, 20))
+        elif not glob.glob(os.path.join(CORPUS, name.removeprefix("fuzz_"), "*")):
+            stage.fail(name, f"has no seed corpus in {CORPUS}")
+        else:
+            ready.append(name)
+    seconds = options.fuzz_seconds
+    for name, (code, text) in each_in_order(lambda n: execute(n, seconds, seconds <= 10), ready):
+        judge(stage, name, code, text)

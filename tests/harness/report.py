@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 MAKE = os.environ.get("MAKE", "make")
 OUT = os.environ.get("O", "build")
@@ -72,6 +73,20 @@ def make(*targets, keep_going=False, jobs=True):
     done = subprocess.run(command + list(targets), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
     return done.returncode == 0, done.stdout
+
+
+def build_each(programs):
+    """Builds programs; returns (those that are up to date, make's output): what does not build hides nothing else."""
+    good, output = make(*programs, keep_going=True)
+    # One that is there may still be of an older source.
+    return {p for p in programs if good or make("-q", p, jobs=False)[0]}, output
+
+
+def each_in_order(work, items):
+    """Calls work(item) for all, as many at a time as there are CPUs; yields (item, result) in the order of the items."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for item, result in [(i, pool.submit(work, i)) for i in items]:
+            yield item, result.result()
 
 
 def tail(text, lines=30):
