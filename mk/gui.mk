@@ -24,3 +24,20 @@ gui: $(GUI_LIB)
 all: gui
 .PHONY: gui
 -include $(GUI_COMMON_OBJS:.o=.d)
+
+# The daemon. Its parts without GTK (the model) are also built for unit tests and fuzzing, by their "// links:".
+GUI_DAEMON_SRCS := $(sort $(wildcard gui/daemon/*.c))
+GUI_DAEMON_OBJS := $(GUI_DAEMON_SRCS:%=$(O)/gui/obj/%.o)
+GUI_DAEMON_POLICY := $(patsubst %,$(O)/gui/obj/%.o,$(sort $(wildcard qrexec/policy/*.c)))
+GUI_DAEMON_PACKAGES := gtk+-3.0 libnotify libconfig libseccomp x11 xext
+GUI_DAEMON_CFLAGS := $(shell pkg-config --cflags $(GUI_DAEMON_PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g') \
+	-Wno-deprecated-declarations
+GUI_DAEMON_LIBS := $(shell pkg-config --libs $(GUI_DAEMON_PACKAGES) 2>/dev/null)
+$(O)/gui/obj/gui/daemon/%.o: EXTRA_CFLAGS := $(GUI_DAEMON_CFLAGS)
+
+$(O)/gui/gui-daemon: $(GUI_DAEMON_OBJS) $(GUI_DAEMON_POLICY) $(GUI_LIB) $(VCHAN_LIB)
+	$(say) LD $@
+	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ $(GUI_LIBS) $(GUI_DAEMON_LIBS)
+
+gui: $(O)/gui/gui-daemon
+-include $(GUI_DAEMON_OBJS:.o=.d) $(GUI_DAEMON_POLICY:.o=.d)

@@ -100,7 +100,7 @@ static void grants_destroy(struct gui_grants *grants)
 static int meet(struct local_grants *local)
 {
 	struct sockaddr_un address;
-	int directory, rc;
+	int directory = -1, rc;
 
 	rc = local_address(&local->uri, local->uri.domain, local->base.peer, &address, &directory);
 	if (rc)

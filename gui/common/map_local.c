@@ -118,7 +118,7 @@ static int descriptor_of(struct msghdr *header)
 /* False: nothing more came. */
 static bool take_one(struct local_maps *local)
 {
-	struct local_message message;
+	struct local_message message = {.op = 0};
 	struct iovec iov = {.iov_base = &message, .iov_len = sizeof(message)};
 	union local_control control;
 	struct msghdr header = {.msg_iov = &iov,

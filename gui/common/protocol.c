@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#define FIRST	 124u
 #define NEVER	 0xffffffffu /* not sent by this side */
 #define VARIABLE 0xfffffffeu
 
@@ -12,41 +13,41 @@ static const struct message {
 	const char *name;
 	uint32_t agent, daemon;
 } messages[] = {
-	[GUI_KEYPRESS - GUI_KEYPRESS] = {"KEYPRESS", NEVER, sizeof(struct gui_key)},
-	[GUI_BUTTON - GUI_KEYPRESS] = {"BUTTON", NEVER, sizeof(struct gui_button)},
-	[GUI_MOTION - GUI_KEYPRESS] = {"MOTION", NEVER, sizeof(struct gui_motion)},
-	[GUI_CROSSING - GUI_KEYPRESS] = {"CROSSING", NEVER, sizeof(struct gui_crossing)},
-	[GUI_FOCUS - GUI_KEYPRESS] = {"FOCUS", NEVER, sizeof(struct gui_focus)},
-	[GUI_RESIZE - GUI_KEYPRESS] = {"RESIZE", NEVER, 8},
-	[GUI_CREATE - GUI_KEYPRESS] = {"CREATE", sizeof(struct gui_create), NEVER},
-	[GUI_DESTROY - GUI_KEYPRESS] = {"DESTROY", 0, 0},
-	[GUI_MAP - GUI_KEYPRESS] = {"MAP", sizeof(struct gui_map), sizeof(struct gui_map)},
-	[GUI_UNMAP - GUI_KEYPRESS] = {"UNMAP", 0, NEVER},
-	[GUI_CONFIGURE - GUI_KEYPRESS] = {"CONFIGURE", sizeof(struct gui_configure),
-					  sizeof(struct gui_configure)},
-	[GUI_MFNDUMP - GUI_KEYPRESS] = {"MFNDUMP", VARIABLE, NEVER},
-	[GUI_SHMIMAGE - GUI_KEYPRESS] = {"SHMIMAGE", sizeof(struct gui_damage), NEVER},
-	[GUI_CLOSE - GUI_KEYPRESS] = {"CLOSE", NEVER, 0},
-	[GUI_EXECUTE - GUI_KEYPRESS] = {"EXECUTE", NEVER, 255},
-	[GUI_CLIPBOARD_REQ - GUI_KEYPRESS] = {"CLIPBOARD_REQ", NEVER, 0},
-	[GUI_CLIPBOARD_DATA - GUI_KEYPRESS] = {"CLIPBOARD_DATA", VARIABLE, VARIABLE},
-	[GUI_WMNAME - GUI_KEYPRESS] = {"WMNAME", sizeof(struct gui_wmname), NEVER},
-	[GUI_KEYMAP_NOTIFY - GUI_KEYPRESS] = {"KEYMAP_NOTIFY", NEVER, sizeof(struct gui_keymap)},
-	[GUI_DOCK - GUI_KEYPRESS] = {"DOCK", 0, NEVER},
-	[GUI_WINDOW_HINTS - GUI_KEYPRESS] = {"WINDOW_HINTS", sizeof(struct gui_hints), NEVER},
-	[GUI_WINDOW_FLAGS - GUI_KEYPRESS] = {"WINDOW_FLAGS", sizeof(struct gui_flags),
-					     sizeof(struct gui_flags)},
-	[GUI_WMCLASS - GUI_KEYPRESS] = {"WMCLASS", sizeof(struct gui_wmclass), NEVER},
-	[GUI_WINDOW_DUMP - GUI_KEYPRESS] = {"WINDOW_DUMP", VARIABLE, NEVER},
-	[GUI_CURSOR - GUI_KEYPRESS] = {"CURSOR", sizeof(struct gui_cursor), NEVER},
-	[GUI_WINDOW_DUMP_ACK - GUI_KEYPRESS] = {"WINDOW_DUMP_ACK", NEVER, 0},
+	[GUI_KEYPRESS - FIRST] = {"KEYPRESS", NEVER, sizeof(struct gui_key)},
+	[GUI_BUTTON - FIRST] = {"BUTTON", NEVER, sizeof(struct gui_button)},
+	[GUI_MOTION - FIRST] = {"MOTION", NEVER, sizeof(struct gui_motion)},
+	[GUI_CROSSING - FIRST] = {"CROSSING", NEVER, sizeof(struct gui_crossing)},
+	[GUI_FOCUS - FIRST] = {"FOCUS", NEVER, sizeof(struct gui_focus)},
+	[GUI_RESIZE - FIRST] = {"RESIZE", NEVER, 8},
+	[GUI_CREATE - FIRST] = {"CREATE", sizeof(struct gui_create), NEVER},
+	[GUI_DESTROY - FIRST] = {"DESTROY", 0, 0},
+	[GUI_MAP - FIRST] = {"MAP", sizeof(struct gui_map), sizeof(struct gui_map)},
+	[GUI_UNMAP - FIRST] = {"UNMAP", 0, NEVER},
+	[GUI_CONFIGURE -
+		FIRST] = {"CONFIGURE", sizeof(struct gui_configure), sizeof(struct gui_configure)},
+	[GUI_MFNDUMP - FIRST] = {"MFNDUMP", VARIABLE, NEVER},
+	[GUI_SHMIMAGE - FIRST] = {"SHMIMAGE", sizeof(struct gui_damage), NEVER},
+	[GUI_CLOSE - FIRST] = {"CLOSE", NEVER, 0},
+	[GUI_EXECUTE - FIRST] = {"EXECUTE", NEVER, 255},
+	[GUI_CLIPBOARD_REQ - FIRST] = {"CLIPBOARD_REQ", NEVER, 0},
+	[GUI_CLIPBOARD_DATA - FIRST] = {"CLIPBOARD_DATA", VARIABLE, VARIABLE},
+	[GUI_WMNAME - FIRST] = {"WMNAME", sizeof(struct gui_wmname), NEVER},
+	[GUI_KEYMAP_NOTIFY - FIRST] = {"KEYMAP_NOTIFY", NEVER, sizeof(struct gui_keymap)},
+	[GUI_DOCK - FIRST] = {"DOCK", 0, NEVER},
+	[GUI_WINDOW_HINTS - FIRST] = {"WINDOW_HINTS", sizeof(struct gui_hints), NEVER},
+	[GUI_WINDOW_FLAGS -
+		FIRST] = {"WINDOW_FLAGS", sizeof(struct gui_flags), sizeof(struct gui_flags)},
+	[GUI_WMCLASS - FIRST] = {"WMCLASS", sizeof(struct gui_wmclass), NEVER},
+	[GUI_WINDOW_DUMP - FIRST] = {"WINDOW_DUMP", VARIABLE, NEVER},
+	[GUI_CURSOR - FIRST] = {"CURSOR", sizeof(struct gui_cursor), NEVER},
+	[GUI_WINDOW_DUMP_ACK - FIRST] = {"WINDOW_DUMP_ACK", NEVER, 0},
 };
 
 #define MESSAGES (sizeof(messages) / sizeof(messages[0]))
 
 static const struct message *lookup(uint32_t type)
 {
-	uint32_t index = type - GUI_KEYPRESS;
+	uint32_t index = type - FIRST;
 
 	return index < MESSAGES ? &messages[index] : NULL;
 }

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Windows on the display: creation, places, states, as the model asks for them.
+#include "view_internal.h"
+
+#include <X11/Xatom.h>
+#include <X11/Xutil.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKGROUND 0x808080u /* where a window has no picture yet */
+
+void view_result(struct view *view, int code)
+{
+	if (code < 0)
+		view->actions->failed(view->ctx, code);
+}
+
+static void set_property(struct frame *frame, const char *name, Atom type, int format,
+			 const void *data, int count)
+{
+	struct view *view = frame->view;
+	Atom atom = gdk_x11_get_xatom_by_name_for_display(view->display, name);
+
+	XChangeProperty(view->x, GDK_WINDOW_XID(frame->outer), atom, type, format, PropModeReplace,
+			data, count);
+}
+
+/* Names that window managers and icon services of Qubes OS look for. */
+static void set_identity(struct frame *frame)
+{
+	const struct view_options *options = &frame->view->options;
+	long label = (long)options->label, color = (long)options->color;
+	long id = (long)frame->window->id, domain = options->domain;
+
+	set_property(frame, "_QUBES_VMNAME", XA_STRING, 8, options->name,
+		     (int)strlen(options->name));
+	set_property(frame, "_QUBES_VMWINDOWID", XA_WINDOW, 32, &id, 1);
+	set_property(frame, "_QUBES_LABEL", XA_CARDINAL, 32, &label, 1);
+	set_property(frame, "_QUBES_LABEL_COLOR", XA_CARDINAL, 32, &color, 1);
+	set_property(frame, "_QUBES_DOMID", XA_CARDINAL, 32, &domain, 1);
+}
+
+/* Thickness of the frame by what the window is now. */
+static void choose_frame(struct frame *frame)
+{
+	const struct config *config = frame->view->options.config;
+	const struct window *window = frame->window;
+
+	frame->margin = frame->inset = 0;
+	if (window->docked)
+		frame->inset = (int)tray_border(config->trayicon_mode);
+	else if (window->override_redirect)
+		frame->inset = MODEL_INNER_FRAME;
+	else
+		frame->margin = (int)config->frame_width;
+}
+
+void view_place_inner(struct frame *frame)
+{
+	Display *x = frame->view->x;
+	int width = (int)frame->window->rect.width - 2 * frame->inset;
+	int height = (int)frame->window->rect.height - 2 * frame->inset;
+	int at = frame->margin + frame->inset;
+
+	if (width <= 0 || height <= 0) {
+		XUnmapWindow(x, frame->inner);
+		frame->inner_shown = false;
+		return;
+	}
+	XMoveResizeWindow(x, frame->inner, at, at, (unsigned int)width, (unsigned int)height);
+	if (!frame->inner_shown)
+		XMapWindow(x, frame->inner);
+	frame->inner_shown = true;
+}
+
+static int on_create(void *ctx, struct window *window)
+{
+	struct view *view = ctx;
+	struct frame *frame = g_new0(struct frame, 1);
+	GdkRGBA color = {.red = (view->options.color >> 16 & 0xff) / 255.0,
+			 .green = (view->options.color >> 8 & 0xff) / 255.0,
+			 .blue = (view->options.color & 0xff) / 255.0,
+			 .alpha = 1};
+	GdkWindowAttr attributes = {.event_mask = GDK_KEY_PRESS_MASK | GDK_KEY_RELEASE_MASK |
+						  GDK_FOCUS_CHANGE_MASK | GDK_STRUCTURE_MASK,
+				    .width = 1,
+				    .height = 1,
+				    .wclass = GDK_INPUT_OUTPUT,
+				    .window_type = GDK_WINDOW_TOPLEVEL};
+	XSetWindowAttributes inner = {.background_pixel = BACKGROUND,
+				      .bit_gravity = NorthWestGravity,
+				      .event_mask = ExposureMask | ButtonPressMask |
+						    ButtonReleaseMask | PointerMotionMask |
+						    EnterWindowMask | LeaveWindowMask};
+
+	frame->view = view;
+	frame->window = window;
+	frame->damage = cairo_region_create();
+	attributes.visual = gdk_screen_get_system_visual(
+		gdk_display_get_default_screen(view->display));
+	frame->outer = gdk_window_new(NULL, &attributes, GDK_WA_VISUAL);
+	gdk_window_set_background_rgba(frame->outer, &color);
+	XSetWindowBackground(view->x, GDK_WINDOW_XID(frame->outer), view->options.color);
+	frame->inner = XCreateWindow(view->x, GDK_WINDOW_XID(frame->outer), 0, 0, 1, 1, 0,
+				     CopyFromParent, InputOutput, CopyFromParent,
+				     CWBackPixel | CWBorderPixel | CWBitGravity | CWEventMask,
+				     &inner);
+	g_hash_table_insert(view->by_inner, GUINT_TO_POINTER(frame->inner), frame);
+	g_hash_table_insert(view->by_outer, frame->outer, frame);
+	window->view = frame;
+	set_identity(frame);
+	if (view->icon) {
+		GList icons = {.data = view->icon};
+
+		gdk_window_set_icon_list(frame->outer, &icons);
+	}
+	return 0;
+}
+
+static void on_destroy(void *ctx, struct window *window)
+{
+	struct view *view = ctx;
+	struct frame *frame = window->view;
+
+	if (view->fullscreen == frame)
+		bar_hide(view);
+	paint_forget(frame);
+	g_hash_table_remove(view->by_inner, GUINT_TO_POINTER(frame->inner));
+	g_hash_table_remove(view->by_outer, frame->outer);
+	/* In a tray that ends at the same time the windows may be gone already. */
+	gdk_x11_display_error_trap_push(view->display);
+	XDestroyWindow(view->x, frame->inner);
+	gdk_window_destroy(frame->outer);
+	gdk_x11_display_error_trap_pop_ignored(view->display);
+	cairo_region_destroy(frame->damage);
+	g_free(frame);
+	window->view = NULL;
+}
+
+static void on_place(void *ctx, struct window *window)
+{
+	struct frame *frame = window->view;
+	const struct rect *rect = &window->rect;
+
+	(void)ctx;
+	choose_frame(frame);
+	if (!window->docked)
+		gdk_window_move_resize(frame->outer, rect->x - frame->margin,
+				       rect->y - frame->margin,
+				       (int)rect->width + 2 * frame->margin,
+				       (int)rect->height + 2 * frame->margin);
+	view_place_inner(frame);
+}
+
+static void on_describe(void *ctx, struct window *window)
+{
+	struct view *view = ctx;
+	struct frame *frame = window->view;
+	const struct gui_hints *hints = &window->hints;
+	int extra = 2 * (int)view->options.config->frame_width;
+	GdkGeometry geometry = {.win_gravity = GDK_GRAVITY_STATIC};
+	GdkWindowHints mask = GDK_HINT_WIN_GRAVITY;
+	XClassHint class_hint = {.res_name = window->instance, .res_class = window->class_name};
+
+	if (window->id == GUI_WINDOW_SCREEN)
+		return;
+	if (hints->flags & GUI_HINT_MIN_SIZE) {
+		geometry.min_width = (int)hints->min_width + extra;
+		geometry.min_height = (int)hints->min_height + extra;
+		mask |= GDK_HINT_MIN_SIZE;
+	}
+	if (hints->flags & GUI_HINT_MAX_SIZE) {
+		geometry.max_width = (int)hints->max_width + extra;
+		geometry.max_height = (int)hints->max_height + extra;
+		mask |= GDK_HINT_MAX_SIZE;
+	}
+	if (hints->flags & GUI_HINT_INCREMENT) {
+		geometry.width_inc = (int)hints->width_inc;
+		geometry.height_inc = (int)hints->height_inc;
+		mask |= GDK_HINT_RESIZE_INC;
+	}
+	if (hints->flags & GUI_HINT_BASE_SIZE) {
+		geometry.base_width = (int)hints->base_width + extra;
+		geometry.base_height = (int)hints->base_height + extra;
+		mask |= GDK_HINT_BASE_SIZE;
+	} else if (hints->flags & GUI_HINT_INCREMENT) {
+		geometry.base_width = geometry.base_height = extra;
+		mask |= GDK_HINT_BASE_SIZE;
+	}
+	if (hints->flags & GUI_HINT_USER_POSITION)
+		mask |= GDK_HINT_USER_POS;
+	if (hints->flags & GUI_HINT_POSITION)
+		mask |= GDK_HINT_POS;
+	gdk_window_set_geometry_hints(frame->outer, &geometry, mask);
+	gdk_window_set_title(frame->outer, window->title);
+	XSetClassHint(view->x, GDK_WINDOW_XID(frame->outer), &class_hint);
+}
+
+/* A qube that the user is not working with must not take the keyboard with a new window. */
+static void set_user_time(struct frame *frame)
+{
+	struct view *view = frame->view;
+
+	if (view->last_time && !view->model->has_focus)
+		gdk_x11_window_set_user_time(frame->outer, view->last_time);
+}
+
+static void on_show(void *ctx, struct window *window)
+{
+	struct view *view = ctx;
+	struct frame *frame = window->view;
+	struct window *parent = model_find(view->model, window->transient_for);
+	struct rect all = {.width = window->rect.width, .height = window->rect.height};
+
+	if (frame->shown) {
+		gdk_window_deiconify(frame->outer);
+		return;
+	}
+	gdk_window_set_override_redirect(frame->outer, window->override_redirect);
+	if (parent && window->transient_for && parent->view)
+		gdk_window_set_transient_for(frame->outer, ((struct frame *)parent->view)->outer);
+	set_user_time(frame);
+	frame->shown = true;
+	gdk_window_show(frame->outer);
+	paint_damage(frame, &all);
+	bar_raise(view);
+}
+
+static void on_hide(void *ctx, struct window *window)
+{
+	struct view *view = ctx;
+	struct frame *frame = window->view;
+
+	if (view->fullscreen == frame)
+		bar_hide(view);
+	frame->shown = false;
+	gdk_window_hide(frame->outer);
+}
+
+static void on_state(void *ctx, struct window *window, uint32_t set, uint32_t unset)
+{
+	struct frame *frame = window->view;
+
+	(void)ctx;
+	if (set & GUI_FLAG_FULLSCREEN)
+		gdk_window_fullscreen(frame->outer);
+	if (unset & GUI_FLAG_FULLSCREEN)
+		gdk_window_unfullscreen(frame->outer);
+	if (set & VIEW_MAXIMIZE)
+		gdk_window_maximize(frame->outer);
+	if (unset & VIEW_MAXIMIZE)
+		gdk_window_unmaximize(frame->outer);
+	if (set & GUI_FLAG_MINIMIZE)
+		gdk_window_iconify(frame->outer);
+	if ((set | unset) & GUI_FLAG_ATTENTION)
+		gdk_window_set_urgency_hint(frame->outer, (set & GUI_FLAG_ATTENTION) != 0);
+}
+
+static void on_dock(void *ctx, struct window *window)
+{
+	(void)ctx;
+	choose_frame(window->view);
+	view_place_inner(window->view);
+	tray_dock(window->view);
+}
+
+static void on_cursor(void *ctx, struct window *window, uint32_t id)
+{
+	struct view *view = ctx;
+	struct frame *frame = window->view;
+	uint32_t glyph = id - GUI_CURSOR_FONT;
+
+	if (id == GUI_CURSOR_DEFAULT) {
+		XUndefineCursor(view->x, frame->inner);
+		return;
+	}
+	/* Of each pair the odd one is the mask. */
+	glyph &= ~1u;
+	if (!view->cursors[glyph])
+		view->cursors[glyph] = XCreateFontCursor(view->x, glyph);
+	XDefineCursor(view->x, frame->inner, view->cursors[glyph]);
+}
+
+static void on_damage(void *ctx, struct window *window, const struct rect *rect)
+{
+	(void)ctx;
+	paint_damage(window->view, rect);
+}
+
+/* Pictures are copied before a call ends, so that nothing of the mapping is in use later. */
+static void on_image_gone(void *ctx, struct window *window)
+{
+	(void)ctx;
+	(void)window;
+}
+
+void view_screen(const struct view *view, uint32_t *ret_width, uint32_t *ret_height)
+{
+	XWindowAttributes attributes;
+
+	XGetWindowAttributes(view->x, view->root, &attributes);
+	*ret_width = (uint32_t)attributes.width;
+	*ret_height = (uint32_t)attributes.height;
+}
+
+static void on_work_area(void *ctx, uint32_t *ret_width, uint32_t *ret_height)
+{
+	struct view *view = ctx;
+	Atom name = gdk_x11_get_xatom_by_name_for_display(view->display, "_NET_WORKAREA"), type;
+	unsigned long count, left;
+	unsigned char *data = NULL;
+	int format;
+
+	view_screen(view, ret_width, ret_height);
+	if (XGetWindowProperty(view->x, view->root, name, 0, 4, False, XA_CARDINAL, &type, &format,
+			       &count, &left, &data) == Success &&
+	    data && format == 32 && count == 4) {
+		*ret_width = (uint32_t)((long *)(void *)data)[2];
+		*ret_height = (uint32_t)((long *)(void *)data)[3];
+	}
+	if (data)
+		XFree(data);
+}
+
+static void on_clipboard(void *ctx, const char *text, uint32_t length)
+{
+	struct view *view = ctx;
+
+	view->actions->clipboard(view->ctx, text, length);
+}
+
+static void on_warn(void *ctx, const char *key, const char *text)
+{
+	struct view *view = ctx;
+
+	view->actions->warn(view->ctx, key, text);
+}
+
+static const struct view_ops operations = {
+	.create = on_create,
+	.destroy = on_destroy,
+	.show = on_show,
+	.hide = on_hide,
+	.place = on_place,
+	.describe = on_describe,
+	.state = on_state,
+	.dock = on_dock,
+	.cursor = on_cursor,
+	.damage = on_damage,
+	.image_gone = on_image_gone,
+	.work_area = on_work_area,
+	.clipboard = on_clipboard,
+	.warn = on_warn,
+};
+
+const struct view_ops *view_operations(void)
+{
+	return &operations;
+}
+
+void view_attach(struct view *view, struct model *model)
+{
+	view->model = model;
+}
+
+void view_flush(struct view *view)
+{
+	paint_flush(view);
+	XFlush(view->x);
+}
+
+static bool has_32_bits(struct view *view)
+{
+	XPixmapFormatValues *formats;
+	int count, i;
+	bool found = false;
+
+	formats = XListPixmapFormats(view->x, &count);
+	for (i = 0; formats && i < count; i++)
+		found = found || (formats[i].depth == 24 && formats[i].bits_per_pixel == 32);
+	XFree(formats);
+	return found;
+}
+
+static const char *check_display(struct view *view)
+{
+	const Visual *visual = view->visual;
+
+	if (view->depth != 24 || visual->class != TrueColor || visual->red_mask != 0xff0000 ||
+	    visual->green_mask != 0xff00 || visual->blue_mask != 0xff)
+		return "the display has no 24 bit TrueColor visual as its default";
+	if (ImageByteOrder(view->x) != LSBFirst || !has_32_bits(view))
+		return "the display's pixels are not words of 32 bits, little-endian";
+	return NULL;
+}
+
+struct view *view_create(const struct view_options *options, const struct view_actions *actions,
+			 void *ctx, const char **ret_problem)
+{
+	struct view *view;
+	GdkDisplay *display = gdk_display_get_default();
+
+	if (!GDK_IS_X11_DISPLAY(display)) {
+		*ret_problem = "no X11 display: set DISPLAY and GDK_BACKEND=x11";
+		return NULL;
+	}
+	view = g_new0(struct view, 1);
+	view->options = *options;
+	view->actions = actions;
+	view->ctx = ctx;
+	view->display = display;
+	/* The qube's pixels are the display's. */
+	gdk_x11_display_set_window_scale(display, 1);
+	view->x = GDK_DISPLAY_XDISPLAY(display);
+	view->root = DefaultRootWindow(view->x);
+	view->visual = DefaultVisual(view->x, DefaultScreen(view->x));
+	view->depth = DefaultDepth(view->x, DefaultScreen(view->x));
+	view->by_inner = g_hash_table_new(NULL, NULL);
+	view->by_outer = g_hash_table_new(NULL, NULL);
+	g_queue_init(&view->dirty);
+	*ret_problem = check_display(view);
+	if (!*ret_problem && paint_start(view))
+		*ret_problem = "no memory for pictures";
+	if (*ret_problem) {
+		view_destroy(view);
+		return NULL;
+	}
+	view->icon = icon_load(options->icon, options->color);
+	input_start(view);
+	return view;
+}
+
+void view_destroy(struct view *view)
+{
+	size_t i;
+
+	if (!view)
+		return;
+	input_finish(view);
+	bar_finish(view);
+	paint_finish(view);
+	for (i = 0; i < sizeof(view->cursors) / sizeof(view->cursors[0]); i++)
+		if (view->cursors[i])
+			XFreeCursor(view->x, view->cursors[i]);
+	g_clear_object(&view->icon);
+	g_hash_table_destroy(view->by_inner);
+	g_hash_table_destroy(view->by_outer);
+	g_queue_clear(&view->dirty);
+	g_free(view);
+}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A display for tests: Xvfb with a window manager, input by xdotool, pictures by xwd.
+import os
+import re
+import struct
+import subprocess
+import time
+import zlib
+
+LIMIT = 30
+
+
+class Picture:
+    """What is on the screen: picture[x, y] is 0xRRGGBB."""
+
+    def __init__(self, dump):
+        fields = struct.unpack(">25I", dump[:100])
+        header, self.width, self.height, order, bits, stride, colors = (
+            fields[0], fields[4], fields[5], fields[7], fields[11], fields[12], fields[19])
+        if bits not in (24, 32) or order != 0:
+            raise ValueError("pictures have to be of 24 or 32 bits a pixel, little-endian")
+        step, start = bits // 8, header + 12 * colors
+        self.data = bytearray(self.width * self.height * 3)  # red, green, blue
+        for y in range(self.height):
+            row = dump[start + y * stride:start + y * stride + self.width * step]
+            to = slice(y * self.width * 3, (y + 1) * self.width * 3)
+            pixels = bytearray(self.width * 3)
+            pixels[0::3], pixels[1::3], pixels[2::3] = row[2::step], row[1::step], row[0::step]
+            self.data[to] = pixels
+
+    def __getitem__(self, place):
+        at = (place[1] * self.width + place[0]) * 3
+        return int.from_bytes(self.data[at:at + 3], "big")
+
+    def count(self, color):
+        wanted = color.to_bytes(3, "big")
+        return sum(self.data[at:at + 3] == wanted for at in range(0, len(self.data), 3))
+
+    def save(self, path):
+        rows = b"".join(b"\0" + self.data[y * self.width * 3:(y + 1) * self.width * 3]
+                        for y in range(self.height))
+
+        def chunk(kind, data):
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        with open(path, "wb") as f:
+            f.write(b"\x89PNG\r\n\x1a\n" +
+                    chunk(b"IHDR", struct.pack(">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0)) +
+                    chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
+
+
+class Desktop:
+    def __init__(self, place, size="1280x800", wm=("openbox",)):
+        read, write = os.pipe()
+        self.log = open(os.path.join(place, "xvfb.log"), "wb")
+        self.processes = [subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp", "-noreset"],
+            pass_fds=[write], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)]
+        os.close(write)
+        with os.fdopen(read) as f:
+            number = f.readline().strip()
+        if not number:
+            raise RuntimeError("Xvfb does not start")
+        home = os.path.join(place, "home")
+        os.makedirs(home, exist_ok=True)
+        self.env = dict(os.environ, DISPLAY=f":{number}", GDK_BACKEND="x11", HOME=home, XDG_RUNTIME_DIR=home,
+                        XDG_CACHE_HOME=home, XDG_CONFIG_HOME=home, NO_AT_BRIDGE="1", LANG="C.UTF-8")
+        for name in ("DBUS_SESSION_BUS_ADDRESS", "WAYLAND_DISPLAY"):
+            self.env.pop(name, None)
+        if wm:
+            self.start(*wm)
+            self.until(lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK"),
+                       "the window manager does not start")
+        self.run("xsetroot", "-solid", "#102030")
+
+    def start(self, *command, **options):
+        options.setdefault("stdout", self.log)
+        options.setdefault("stderr", self.log)
+        options.setdefault("env", self.env)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+        self.processes.append(process)
+        return process
+
+    def run(self, *command):
+        return subprocess.run(command, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+                              timeout=LIMIT).stdout
+
+    def do(self, *words):
+        """xdotool; fails if it says anything went wrong."""
+        done = subprocess.run(["xdotool", *map(str, words)], env=self.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              timeout=LIMIT)
+        if done.returncode:
+            raise RuntimeError(f"xdotool {words}: {done.stdout}")
+        return done.stdout.strip()
+
+    @staticmethod
+    def until(condition, what):
+        """Waits for a state, not for a time; the limit is for a state that never comes."""
+        end = time.monotonic() + LIMIT
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise TimeoutError(what)
+            time.sleep(0.02)
+
+    def picture(self):
+        return Picture(subprocess.run(["xwd", "-root", "-silent"], env=self.env, stdout=subprocess.PIPE,
+                                      stdin=subprocess.DEVNULL, check=True, timeout=LIMIT).stdout)
+
+    def await_pixel(self, x, y, color):
+        self.until(lambda: self.picture()[x, y] == color,
+                   f"pixel {x},{y} does not become {color:06x}")
+
+    def find(self, title):
+        """The number of the window with exactly this title."""
+        return self.until(lambda: self.run("xdotool", "search", "--name", f"^{re.escape(title)}$").strip(),
+                          f"no window {title!r}").split()[0]
+
+    def property(self, window, name):
+        return self.run("xprop", "-id", str(window), name).strip()
+
+    def geometry(self, window):
+        """(x, y, width, height) of the window itself, on the root."""
+        text = self.run("xwininfo", "-id", str(window))
+        return tuple(int(re.search(pattern, text)[1]) for pattern in (
+            r"Absolute upper-left X: +(-?\d+)", r"Absolute upper-left Y: +(-?\d+)", r"Width: (\d+)",
+            r"Height: (\d+)"))
+
+    def close(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(LIMIT)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        self.log.close()
