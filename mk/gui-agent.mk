@@ -26,3 +26,38 @@ $(GUI_AGENT): $(GUI_AGENT_OBJS) $(GUI_LIB) $(VCHAN_LIB)
 
 gui: $(GUI_AGENT)
 -include $(GUI_AGENT_OBJS:.o=.d)
+
+# For tests: the agent with sanitizers, and a Wayland client that follows instructions.
+GUI_ASAN_SRCS := $(GUI_AGENT_SRCS) $(GUI_COMMON_SRCS) $(filter-out vchan/uri.c,$(VCHAN_SRCS))
+GUI_ASAN_OBJS := $(GUI_ASAN_SRCS:%=$(O)/gui/asan/%.o)
+GUI_ASAN_CFLAGS = -std=gnu11 -O1 -g -fno-strict-aliasing $(SANITIZE) $(WARNINGS) $(GUI_AGENT_CFLAGS)
+
+GUI_ASAN_FLAGS_ALL = $(CC) -O1 -g $(GUI_AGENT_CFLAGS)
+$(eval $(call stamp,GUI_ASAN_FLAGS_ALL,$(O)/gui/asan/.flags))
+
+$(O)/gui/asan/%.o: % $(O)/gui/asan/.flags | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h
+	$(say) CC '$< (asan)'
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUI_ASAN_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/gui/asan/bulkhead-gui-agent: $(GUI_ASAN_OBJS)
+	$(say) LD $@
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(GUI_AGENT_LIBS) $(GUI_LIBS)
+
+$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h:
+	$(say) SCANNER $@
+	@mkdir -p $(@D)
+	$(Q)wayland-scanner client-header /usr/share/wayland-protocols/stable/xdg-shell/xdg-shell.xml $@
+$(GUI_AGENT_PROTOCOLS)/xdg-shell.c:
+	$(say) SCANNER $@
+	@mkdir -p $(@D)
+	$(Q)wayland-scanner private-code /usr/share/wayland-protocols/stable/xdg-shell/xdg-shell.xml $@
+
+$(O)/gui/wl-client: tests/gui/wl-client.c $(GUI_AGENT_PROTOCOLS)/xdg-shell.c \
+		$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h $(O)/gui/.flags
+	$(say) LD $@
+	$(Q)$(CC) $(GUI_CFLAGS) -D_GNU_SOURCE -isystem $(GUI_AGENT_PROTOCOLS) -pie -o $@ $(filter %.c,$^) -lwayland-client
+
+gui-agent-programs: gui $(O)/vchan/libvchan.so $(O)/gui/asan/bulkhead-gui-agent $(O)/gui/wl-client
+.PHONY: gui-agent-programs
+-include $(GUI_ASAN_OBJS:.o=.d)

@@ -28,6 +28,7 @@ struct agent_options {
 	const char *keyboard_layout; /* LAYOUT[+VARIANT[+OPTIONS]]; NULL: from the environment */
 	uint32_t version;	     /* to announce */
 	bool xwayland;
+	uint32_t pages_max; /* to share at most; 0: as many as the kernel gives */
 };
 
 /* Counted since the start, for tests and measurements; shown by SIGUSR1. */
@@ -65,6 +66,7 @@ struct agent {
 	struct wl_list windows; /* of struct window, most recently shown or focused first */
 	struct wl_list dying;	/* destroyed, the daemon has not said so yet */
 	uint32_t last_id;
+	uint32_t pages; /* shared now, see options.pages_max */
 
 	/* surface.c, frame.c */
 	struct wl_list surfaces; /* of struct surface */

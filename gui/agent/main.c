@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static const char usage[] =
 	"  -s, --socket=NAME         name of the Wayland display (the first that is free)\n"
 	"  -u, --uri=URI             transport, see libvchan(3)\n"
 	"  -n, --no-x11              without Xwayland\n"
+	"  -p, --pages=N             share at most N pages of 4 KiB with the GUI domain\n"
 	"      --protocol=1.N        announce an older protocol, 1.4 to 1.8 (for tests)\n"
 	"  -v, --verbose             also what wlroots has to say\n"
 	"  -h, --help\n";
@@ -69,6 +71,7 @@ static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},
 	{"uri", required_argument, NULL, 'u'},
 	{"no-x11", no_argument, NULL, 'n'},
+	{"pages", required_argument, NULL, 'p'},
 	{"protocol", required_argument, NULL, OPTION_PROTOCOL},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -98,6 +101,8 @@ static int parse_option(int option, const char *text, struct settings *settings)
 	case 'n':
 		settings->options.xwayland = false;
 		return 0;
+	case 'p':
+		return parse_number(text, 1, INT_MAX, (int *)&settings->options.pages_max);
 	case OPTION_PROTOCOL:
 		return parse_protocol(text, &settings->options.version);
 	case 'v':
@@ -116,7 +121,7 @@ static int parse(int argc, char **argv, struct settings *settings)
 	int option;
 
 	/* "+": what follows COMMAND is its own. */
-	while ((option = getopt_long(argc, argv, "+d:k:s:u:nvh", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+d:k:s:u:np:vh", long_options, NULL)) != -1) {
 		int rc = parse_option(option, optarg, settings);
 
 		if (rc == -EINVAL)

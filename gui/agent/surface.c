@@ -203,6 +203,16 @@ static void compose(struct window *window, pixman_region32_t *region)
 	pixman_image_unref(walk.image);
 }
 
+/* Also of parts that were committed before they belonged to the tree. */
+static void walk_shadow(struct wlr_surface *wlr, int x, int y, void *data)
+{
+	(void)x;
+	(void)y;
+	(void)data;
+	if (wlr->data)
+		shadow_update(wlr->data);
+}
+
 /* `surface`, one of the tree of the window, was committed; NULL: everything is to be painted. */
 static void update_tree(struct window *window, struct surface *surface, bool fresh)
 {
@@ -214,8 +224,7 @@ static void update_tree(struct window *window, struct surface *surface, bool fre
 
 	if (!root->shadow)
 		shadow_from_image(root);
-	if (surface)
-		shadow_update(surface);
+	wlr_surface_for_each_surface(window->surface, walk_shadow, NULL);
 	if (!window_resize_image(window, window->crop.width, window->crop.height, &fresh) &&
 	    !window->buffer)
 		return;
@@ -264,9 +273,15 @@ static void update_plain(struct window *window, struct surface *root)
 	pixman_region32_t region;
 	bool fresh;
 
-	/* Without new pixels the image stays what it is: what was given back cannot be read again. */
-	if (!renderer_pixels_begin(root->wlr, &pixels))
+	if (!renderer_pixels_begin(root->wlr, &pixels)) {
+		/*
+		 * What was given back cannot be read again: the image stays what it is, unless the last part of the
+		 * window has just gone.
+		 */
+		if (root->shadow)
+			update_tree(window, NULL, true);
 		return;
+	}
 	if (!window_resize_image(window, window->crop.width, window->crop.height, &fresh) &&
 	    !window->buffer) {
 		/* The buffer is kept: it is shown as soon as there are pages. */
@@ -355,14 +370,34 @@ static void handle_destroy(struct wl_listener *listener, void *data)
 	(void)data;
 	if (surface->window)
 		surface->window->surface = NULL;
-	if (wlr_surface_is_subsurface(surface->wlr))
-		trees_changed(surface->agent);
 	surface->wlr->data = NULL;
 	shadow_drop(surface);
 	wl_list_remove(&surface->link);
 	wl_list_remove(&surface->commit.link);
 	wl_list_remove(&surface->destroy.link);
+	wl_list_remove(&surface->new_subsurface.link);
+	wl_list_remove(&surface->part_destroy.link);
 	free(surface);
+}
+
+static void handle_part_destroy(struct wl_listener *listener, void *data)
+{
+	struct surface *surface = wl_container_of(listener, surface, part_destroy);
+
+	(void)data;
+	wl_list_remove(&surface->part_destroy.link);
+	wl_list_init(&surface->part_destroy.link);
+	trees_changed(surface->agent);
+}
+
+static void handle_new_subsurface(struct wl_listener *listener, void *data)
+{
+	struct wlr_subsurface *subsurface = data;
+	struct surface *surface = subsurface->surface->data;
+
+	(void)listener;
+	if (surface)
+		wl_signal_add(&subsurface->events.destroy, &surface->part_destroy);
 }
 
 static void handle_new_surface(struct wl_listener *listener, void *data)
@@ -382,6 +417,10 @@ static void handle_new_surface(struct wl_listener *listener, void *data)
 	wl_signal_add(&wlr->events.commit, &surface->commit);
 	surface->destroy.notify = handle_destroy;
 	wl_signal_add(&wlr->events.destroy, &surface->destroy);
+	surface->new_subsurface.notify = handle_new_subsurface;
+	wl_signal_add(&wlr->events.new_subsurface, &surface->new_subsurface);
+	surface->part_destroy.notify = handle_part_destroy;
+	wl_list_init(&surface->part_destroy.link);
 	wl_list_insert(&agent->surfaces, &surface->link);
 }
 

@@ -30,6 +30,7 @@ struct surface {
 
 	struct wl_list link; /* agent.surfaces */
 	struct wl_listener commit, destroy, new_subsurface;
+	struct wl_listener part_destroy; /* when it stops being a subsurface */
 };
 
 /* Follows all surfaces of the compositor. 0 or -errno. */

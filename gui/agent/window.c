@@ -6,6 +6,7 @@
 #include "surface.h"
 #include "text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,26 @@ void window_init(struct window *window, struct agent *agent, const struct window
 	wl_list_insert(&agent->windows, &window->link);
 }
 
+/* Other users of grants in this domain (its disks, its network) must not be left without. */
+static int share(struct agent *agent, uint32_t pages, struct gui_buffer **ret_buffer)
+{
+	uint32_t max = agent->options.pages_max;
+	int rc;
+
+	if (max && (pages > max || agent->pages > max - pages))
+		return -ENOSPC;
+	rc = gui_buffer_create(agent->grants, pages, ret_buffer);
+	if (!rc)
+		agent->pages += pages;
+	return rc;
+}
+
+static void unshare(struct agent *agent, struct gui_buffer *buffer)
+{
+	agent->pages -= buffer->pages;
+	gui_buffer_destroy(agent->grants, buffer);
+}
+
 static bool free_retired(struct agent *agent, struct wl_list *list, uint32_t acked)
 {
 	struct retired *retired, *next;
@@ -59,7 +80,7 @@ static bool free_retired(struct agent *agent, struct wl_list *list, uint32_t ack
 		if ((int32_t)(acked - retired->dump) < 0)
 			continue;
 		wl_list_remove(&retired->link);
-		gui_buffer_destroy(agent->grants, retired->buffer);
+		unshare(agent, retired->buffer);
 		free(retired);
 		freed = true;
 	}
@@ -73,7 +94,7 @@ static void free_all_retired(struct agent *agent, struct wl_list *list)
 	wl_list_for_each_safe(retired, next, list, link)
 	{
 		wl_list_remove(&retired->link);
-		gui_buffer_destroy(agent->grants, retired->buffer);
+		unshare(agent, retired->buffer);
 		free(retired);
 	}
 }
@@ -119,7 +140,7 @@ static void retire(struct window *window, uint32_t dump)
 		retired->dump = dump;
 		wl_list_insert(window->retired.prev, &retired->link);
 	} else {
-		gui_buffer_destroy(window->agent->grants, window->buffer);
+		unshare(window->agent, window->buffer);
 	}
 	window->buffer = NULL;
 	window->image_width = window->image_height = 0;
@@ -328,8 +349,7 @@ bool window_resize_image(struct window *window, int width, int height, bool *ret
 	height = clamp(height, 1, (int)GUI_MAX_HEIGHT);
 	if (window->buffer && window->image_width == width && window->image_height == height)
 		return true;
-	rc = gui_buffer_create(agent->grants, gui_pages_of_image((uint32_t)width, (uint32_t)height),
-			       &buffer);
+	rc = share(agent, gui_pages_of_image((uint32_t)width, (uint32_t)height), &buffer);
 	if (rc) {
 		if (!window->no_pages)
 			agent_log(
