@@ -120,7 +120,7 @@ static int ask_daemon(struct channel *channel, const char *command, uint32_t typ
 }
 
 int call_execute(const char *daemon_dir, const char *qube, const char *command, bool just_exec,
-		 struct call_channel *ret_call)
+		 size_t read_ring, size_t write_ring, struct call_channel *ret_call)
 {
 	uint32_t type = just_exec ? WIRE_JUST_EXEC : WIRE_EXEC_CMDLINE;
 	struct wire_exec where = {0};
@@ -139,7 +139,7 @@ int call_execute(const char *daemon_dir, const char *qube, const char *command, 
 	if (!rc)
 		rc = ask_daemon(&ret_call->control, command, type, &where);
 	if (!rc)
-		rc = open_data(ret_call, &where, STREAM_RING, STREAM_RING);
+		rc = open_data(ret_call, &where, read_ring, write_ring);
 	if (rc)
 		call_finish(ret_call);
 	return rc;

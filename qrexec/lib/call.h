@@ -21,7 +21,7 @@ int call_service(const char *agent_socket, const char *target, const char *servi
 		 size_t read_ring, size_t write_ring, struct call_channel *ret_call);
 /* dom0 has a qube execute "USER:COMMAND". NULL for the directory of the daemons' sockets: the usual one. */
 int call_execute(const char *daemon_dir, const char *qube, const char *command, bool just_exec,
-		 struct call_channel *ret_call);
+		 size_t read_ring, size_t write_ring, struct call_channel *ret_call);
 void call_finish(struct call_channel *call);
 
 #endif

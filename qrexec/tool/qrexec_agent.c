@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../lib/call.h"
 #include "../lib/service.h"
+#include "../service/qfile.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -43,6 +44,8 @@ static struct agent {
 	struct caller callers[MAX_CALLERS];
 	struct execution executions[MAX_EXECUTIONS];
 } agent;
+
+static const struct service_builtin builtins[] = {{"filecopy", qfile_builtin}, {NULL, NULL}};
 
 static int terminated(const struct wire_exec *where)
 {
@@ -302,6 +305,7 @@ int main(int argc, char **argv)
 	int option, rc;
 
 	agent.dirs.session_dir = "/run/qubes/session";
+	agent.dirs.builtins = builtins;
 	while ((option = getopt_long(argc, argv, "s:S:C:D:", longs, NULL)) != -1)
 		if (option == 's') {
 			path = optarg;

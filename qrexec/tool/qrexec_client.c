@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		return WIRE_EXIT_PROBLEM;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	rc = call_execute(dir, qube, argv[optind], just_exec, &call);
+	rc = call_execute(dir, qube, argv[optind], just_exec, STREAM_RING, STREAM_RING, &call);
 	if (rc)
 		return problem(qube, -rc);
 	stream.vchan = call.vchan;
