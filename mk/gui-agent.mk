@@ -61,3 +61,10 @@ $(O)/gui/wl-client: tests/gui/wl-client.c $(GUI_AGENT_PROTOCOLS)/xdg-shell.c \
 gui-agent-programs: gui $(O)/vchan/libvchan.so $(O)/gui/asan/bulkhead-gui-agent $(O)/gui/wl-client
 .PHONY: gui-agent-programs
 -include $(GUI_ASAN_OBJS:.o=.d)
+
+# The fuzz target has the agent and a client in one process.
+$(O)/fuzz/obj/gui/agent/%.o $(O)/fuzz/obj/tests/fuzz/fuzz_gui_agent.c.o \
+$(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: FUZZ_CFLAGS += $(GUI_AGENT_CFLAGS)
+$(GUI_AGENT_SRCS:%=$(O)/fuzz/obj/%.o) $(O)/fuzz/obj/tests/fuzz/fuzz_gui_agent.c.o \
+$(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h \
+	$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h $(GUI_AGENT_PROTOCOLS)/xdg-shell.c
