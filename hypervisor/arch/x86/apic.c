@@ -98,6 +98,12 @@ void apic_cpu_init(void)
 	apic_eoi();
 }
 
+void apic_block_devices(bool block)
+{
+	/* Vectors up to those of this class wait (SDM vol. 3A 11.8.3.1). */
+	apic_write(REG_TPR, block ? IRQ_VECTOR_LAST & 0xf0 : 0);
+}
+
 uint32_t apic_id_self(void)
 {
 	uint32_t id = apic_read(REG_ID);

@@ -86,10 +86,16 @@ static void __noreturn secondary_start(struct cpu *c)
 		panic("CPU %u does not offer %s as the others do", c->id, vendor->name);
 	cpumask_set(&cpu_online, c->id);
 	__atomic_store_n(&started, true, __ATOMIC_SEQ_CST);
-	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
-		arch_cpu_relax();
+	/* Building dom0 takes a while. Its devices' interrupts have to wait, only a kick gets through. */
+	apic_block_devices(true);
+	arch_irq_disable();
+	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE)) {
+		arch_cpu_idle();
+		arch_irq_disable();
+	}
 	/* Tables that were made read-only meanwhile. */
 	tlb_flush_local_all();
+	apic_block_devices(false);
 	arch_irq_enable();
 	cpu_loop();
 }
@@ -189,6 +195,8 @@ void __init smp_start_all(const struct acpi_madt *madt)
 void smp_release(void)
 {
 	__atomic_store_n(&go, true, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < cpu_count; i++)
+		arch_cpu_kick(i);
 }
 
 /* ---- Calls across CPUs ---- */

@@ -9,6 +9,8 @@ extern bool apic_x2;	       /* x2APIC mode */
 extern uint64_t apic_timer_hz; /* ticks per second at divide by 1 */
 int apic_init(uint64_t paddr); /* boot CPU: mode, mapping */
 void apic_cpu_init(void);      /* each CPU: enable, LVTs */
+/* Device vectors wait on this CPU, those of the hypervisor do not. */
+void apic_block_devices(bool block);
 uint32_t apic_id_self(void);
 void apic_eoi(void);
 void apic_ipi(uint32_t apic_id,
