@@ -20,6 +20,12 @@ static inline void arch_cpu_relax(void)
 {
 	sched_yield();
 }
+/* So they are. But what real CPUs do is to be tested: locks with tickets, unless a test says otherwise. */
+bool thread_cpus_may_stop __attribute__((weak));
+static inline bool arch_cpus_may_stop(void)
+{
+	return thread_cpus_may_stop;
+}
 static inline unsigned long arch_irq_save(void)
 {
 	unsigned long old = !thread_irqs_off;

@@ -16,6 +16,7 @@
 #define EFER_AIBRSE	BIT(21)
 
 struct cpu_info cpu_info __ro_after_init;
+bool cpus_may_stop __ro_after_init;
 static BITMAP_DECLARE(features, CPU_FEATURES) __ro_after_init;
 
 struct feature_bit {
@@ -94,6 +95,8 @@ void cpu_detect(void)
 	cpu_info.family = (r[0] >> 8 & 15) + ((r[0] >> 8 & 15) == 15 ? r[0] >> 20 & 255 : 0);
 	cpu_info.model = (r[0] >> 4 & 15) | (r[0] >> 12 & 0xf0);
 	cpu_info.stepping = r[0] & 15;
+	/* Never set by a CPU: what emulates one says so (APM vol. 3, CPUID Fn0000_0001_ECX). */
+	cpus_may_stop = r[2] >> 31;
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
 		if (!leaf_exists(table[i].leaf))
 			continue;

@@ -243,7 +243,7 @@ static int exchange_ram(struct domain *d, gaddr_t ga, unsigned size, const void 
 
 	if (size == 16 && offset % 16)
 		return -EOPNOTSUPP; /* #GP of the CPU's own, before anything is emulated */
-	spin_lock(&d->arch.p2m.lock);
+	read_lock(&d->arch.p2m.lock);
 	m = p2m_lookup_locked(d, gaddr_to_gfn(ga), &t);
 	if (p2m_type_is_mappable(t) && t != P2M_RAM_RO && t != P2M_GRANT_RO && mfn_valid(m)) {
 		p = window_map(m);
@@ -251,7 +251,7 @@ static int exchange_ram(struct domain *d, gaddr_t ga, unsigned size, const void 
 			err = 0;
 		window_unmap(p);
 	}
-	spin_unlock(&d->arch.p2m.lock);
+	read_unlock(&d->arch.p2m.lock);
 	return err;
 }
 

@@ -45,9 +45,9 @@ static int phys_access(struct domain *d, gaddr_t ga, void *buf, size_t len, bool
 		unsigned offset = (unsigned)(a & ~PAGE_MASK);
 		size_t n = MIN(len, PAGE_SIZE - offset);
 
-		spin_lock(&d->arch.p2m.lock);
+		read_lock(&d->arch.p2m.lock);
 		ok = access_frame(d, gaddr_to_gfn(gaddr_from(a)), offset, b, n, write);
-		spin_unlock(&d->arch.p2m.lock);
+		read_unlock(&d->arch.p2m.lock);
 		a += n;
 		b += n;
 		len -= n;
@@ -187,12 +187,12 @@ int guest_walk(struct vcpu *v, uint64_t va, unsigned access, gaddr_t *ret_gaddr,
 	w.cr4 = vendor->get_cr(v, 4);
 	w.cr3 = vendor->get_cr(v, 3);
 	w.efer = vendor->get_efer(v);
-	spin_lock(&d->arch.p2m.lock);
+	read_lock(&d->arch.p2m.lock);
 	if (w.cr4 & X86_CR4_PAE)
 		err = walk_pae_or_long(d, &w, va, ret_gaddr, ret_code);
 	else
 		err = walk_legacy(d, &w, va & 0xffffffff, ret_gaddr, ret_code);
-	spin_unlock(&d->arch.p2m.lock);
+	read_unlock(&d->arch.p2m.lock);
 	return err;
 }
 

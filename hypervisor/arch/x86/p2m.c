@@ -105,7 +105,7 @@ int p2m_init(struct domain *d)
 {
 	struct p2m *p = &d->arch.p2m;
 
-	spin_init(&p->lock);
+	rw_init(&p->lock);
 	p->pool_pages = POOL_INITIAL;
 	p->root = table_alloc(p);
 	return p->root ? 0 : -ENOMEM;
@@ -277,9 +277,9 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 	    (gfn_raw(gfn) & mask) || (type != P2M_NONE && (mfn_raw(mfn) & mask)) ||
 	    gfn_raw(gfn) >> (cpu_info.phys_bits - PAGE_SHIFT))
 		return -EINVAL;
-	spin_lock(&p->lock);
+	write_lock(&p->lock);
 	err = change(d, gfn, mfn, order, type);
-	spin_unlock(&p->lock);
+	write_unlock(&p->lock);
 	return err;
 }
 
@@ -321,9 +321,9 @@ void p2m_batch_begin(struct domain *d)
 	if (b->depth++)
 		return;
 	b->d = d;
-	spin_lock(&d->arch.p2m.lock);
+	write_lock(&d->arch.p2m.lock);
 	d->arch.p2m.open_batches++;
-	spin_unlock(&d->arch.p2m.lock);
+	write_unlock(&d->arch.p2m.lock);
 }
 
 void p2m_batch_end(struct domain *d)
@@ -337,7 +337,7 @@ void p2m_batch_end(struct domain *d)
 		vendor->tlb_flush(d);
 	if (b->flush_iommu && d->iommu)
 		iommu_flush(d, gfn_from(0), 0);
-	spin_lock(&p->lock);
+	write_lock(&p->lock);
 	while (b->tables) {
 		uint64_t *t = b->tables;
 
@@ -348,7 +348,7 @@ void p2m_batch_end(struct domain *d)
 	/* Changes outside of batches are flushed under the lock: nothing can be left. */
 	p->open_batches--;
 	ASSERT(p->open_batches || !iommu_is_dirty(d));
-	spin_unlock(&p->lock);
+	write_unlock(&p->lock);
 }
 
 bool p2m_in_batch(void)
@@ -391,9 +391,9 @@ mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
 {
 	mfn_t m;
 
-	spin_lock(&d->arch.p2m.lock);
+	read_lock(&d->arch.p2m.lock);
 	m = p2m_lookup_locked(d, gfn, ret_type);
-	spin_unlock(&d->arch.p2m.lock);
+	read_unlock(&d->arch.p2m.lock);
 	return m;
 }
 
@@ -405,7 +405,7 @@ mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, uns
 	mfn_t m = mfn_invalid();
 	uint64_t *t;
 
-	spin_lock(&p->lock);
+	read_lock(&p->lock);
 	for (t = n >> 36 ? NULL : p->root; t; level--) {
 		e = t[index_at(n, level)];
 		if (!is_table(e, level))
@@ -416,7 +416,7 @@ mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, uns
 		m = mfn_from(((e & PTE_ADDR) >> PAGE_SHIFT) + (n & (BIT(9 * (level - 1)) - 1)));
 	*ret_type = entry_type(e);
 	*ret_order = 9 * (level - 1);
-	spin_unlock(&p->lock);
+	read_unlock(&p->lock);
 	return m;
 }
 
@@ -425,7 +425,7 @@ mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_t
 	enum p2m_type t;
 	mfn_t m;
 
-	spin_lock(&d->arch.p2m.lock);
+	read_lock(&d->arch.p2m.lock);
 	m = p2m_lookup_locked(d, gfn, &t);
 	if (mfn_is_invalid(m) || !p2m_type_is_mappable(t) || (write && !type_writable(t)) ||
 	    !mfn_valid(m)) {
@@ -436,7 +436,7 @@ mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_t
 	} else if (!page_get(m, d)) {
 		m = mfn_invalid();
 	}
-	spin_unlock(&d->arch.p2m.lock);
+	read_unlock(&d->arch.p2m.lock);
 	*ret_type = t;
 	return m;
 }
@@ -450,9 +450,9 @@ int p2m_pool_set(struct domain *d, uint64_t pages)
 {
 	struct p2m *p = &d->arch.p2m;
 
-	spin_lock(&p->lock);
+	write_lock(&p->lock);
 	p->pool_pages = MAX(pages, p->pool_used);
-	spin_unlock(&p->lock);
+	write_unlock(&p->lock);
 	return 0;
 }
 

@@ -20,6 +20,10 @@ static inline void arch_cpu_relax(void)
 	if (fake_wait)
 		fake_wait();
 }
+static inline bool arch_cpus_may_stop(void)
+{
+	return false;
+}
 static inline unsigned long arch_irq_save(void)
 {
 	unsigned long old = !fake_irqs_off;

@@ -91,6 +91,12 @@ static inline void arch_cpu_relax(void)
 {
 	__asm__ volatile("pause" ::: "memory");
 }
+/* True if CPUs are threads of an emulator or of another hypervisor, so that they may stand still at any time. */
+extern bool cpus_may_stop;
+static inline bool arch_cpus_may_stop(void)
+{
+	return cpus_may_stop;
+}
 static inline unsigned long arch_irq_save(void)
 {
 	unsigned long flags;

@@ -28,7 +28,7 @@ union guest_gprs {
 };
 
 struct p2m {
-	spinlock_t lock;
+	rwlock_t lock;
 	uint64_t *root; /* heap page */
 	uint64_t max_gfn;
 	uint64_t pool_pages, pool_used; /* pages allowed for, and used by, tables */

@@ -5,7 +5,7 @@
 
 #include <bulkhead/p2m.h>
 
-/* d->arch.p2m.lock is held. While it is held the frame cannot be freed: to free it, the entry must be removed first. */
+/* d->arch.p2m.lock is held, for reading at least. While it is held the frame cannot be freed: to free it, the entry must be removed first. */
 mfn_t p2m_lookup_locked(struct domain *d, gfn_t gfn, enum p2m_type *ret_type);
 
 #endif
