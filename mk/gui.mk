@@ -41,3 +41,15 @@ $(O)/gui/gui-daemon: $(GUI_DAEMON_OBJS) $(GUI_DAEMON_POLICY) $(GUI_LIB) $(VCHAN_
 
 gui: $(O)/gui/gui-daemon
 -include $(GUI_DAEMON_OBJS:.o=.d) $(GUI_DAEMON_POLICY:.o=.d)
+
+# The same daemon with the sanitizers, which the windows stage runs.
+$(O)/unit/obj/gui/daemon/%.o: EXTRA_CFLAGS := $(GUI_DAEMON_CFLAGS)
+$(O)/unit/gui/gui-daemon: $(patsubst %,$(O)/unit/obj/%.o,$(GUI_COMMON_SRCS) $(GUI_DAEMON_SRCS) $(sort $(wildcard qrexec/policy/*.c))) $(VCHAN_LIB)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(GUI_LIBS) $(GUI_DAEMON_LIBS)
+gui-test-programs: vchan gui $(O)/unit/gui/gui-daemon
+windows:
+	+$(Q)$(RUN_TESTS) windows
+.PHONY: gui-test-programs windows
+-include $(patsubst %,$(O)/unit/obj/%.d,$(GUI_DAEMON_SRCS))

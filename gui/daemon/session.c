@@ -141,7 +141,15 @@ static gboolean on_signal(gpointer data)
 static int on_ready(void *ctx, uint32_t version, const struct gui_screen *screen)
 {
 	struct session *session = ctx;
+	int rc;
 
+	/* Connecting took rights that are not needed any more; four bytes of the agent were read so far. */
+	rc = sandbox_enter();
+	if (rc) {
+		fprintf(stderr, "gui-daemon: rights cannot be dropped: %s\n", g_strerror(-rc));
+		finish(session, SESSION_FAILED);
+		return rc;
+	}
 	session->connected = true;
 	session->model.version = version;
 	if (session->timeout)
@@ -396,10 +404,7 @@ static bool start(struct session *session)
 	if (options->config.events_max_delay)
 		session->delay = delay_create(options->config.events_max_delay, send_now, on_failed,
 					      session);
-	rc = sandbox_enter();
-	if (rc)
-		fprintf(stderr, "gui-daemon: rights cannot be dropped: %s\n", g_strerror(-rc));
-	return !rc;
+	return true;
 }
 
 static void run(struct session *session)

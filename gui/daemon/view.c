@@ -59,10 +59,13 @@ static void choose_frame(struct frame *frame)
 void view_place_inner(struct frame *frame)
 {
 	Display *x = frame->view->x;
+	const struct rect *rect = &frame->window->rect;
 	int width = (int)frame->window->rect.width - 2 * frame->inset;
 	int height = (int)frame->window->rect.height - 2 * frame->inset;
 	int at = frame->margin + frame->inset;
 
+	XResizeWindow(x, frame->border, rect->width + 2 * (unsigned int)frame->margin,
+		      rect->height + 2 * (unsigned int)frame->margin);
 	if (width <= 0 || height <= 0) {
 		XUnmapWindow(x, frame->inner);
 		frame->inner_shown = false;
@@ -78,10 +81,6 @@ static int on_create(void *ctx, struct window *window)
 {
 	struct view *view = ctx;
 	struct frame *frame = g_new0(struct frame, 1);
-	GdkRGBA color = {.red = (view->options.color >> 16 & 0xff) / 255.0,
-			 .green = (view->options.color >> 8 & 0xff) / 255.0,
-			 .blue = (view->options.color & 0xff) / 255.0,
-			 .alpha = 1};
 	GdkWindowAttr attributes = {.event_mask = GDK_KEY_PRESS_MASK | GDK_KEY_RELEASE_MASK |
 						  GDK_FOCUS_CHANGE_MASK | GDK_STRUCTURE_MASK,
 				    .width = 1,
@@ -97,15 +96,17 @@ static int on_create(void *ctx, struct window *window)
 	frame->view = view;
 	frame->window = window;
 	frame->damage = cairo_region_create();
-	attributes.visual = gdk_screen_get_system_visual(
-		gdk_display_get_default_screen(view->display));
+	/* Not what GDK prefers, which is a visual that OpenGL can use. */
+	attributes.visual = gdk_x11_screen_lookup_visual(gdk_display_get_default_screen(
+								 view->display),
+							 XVisualIDFromVisual(view->visual));
 	frame->outer = gdk_window_new(NULL, &attributes, GDK_WA_VISUAL);
-	gdk_window_set_background_rgba(frame->outer, &color);
-	XSetWindowBackground(view->x, GDK_WINDOW_XID(frame->outer), view->options.color);
-	frame->inner = XCreateWindow(view->x, GDK_WINDOW_XID(frame->outer), 0, 0, 1, 1, 0,
-				     CopyFromParent, InputOutput, CopyFromParent,
-				     CWBackPixel | CWBorderPixel | CWBitGravity | CWEventMask,
-				     &inner);
+	frame->border = XCreateSimpleWindow(view->x, GDK_WINDOW_XID(frame->outer), 0, 0, 1, 1, 0, 0,
+					    view->options.color);
+	frame->inner = XCreateWindow(view->x, frame->border, 0, 0, 1, 1, 0, CopyFromParent,
+				     InputOutput, CopyFromParent,
+				     CWBackPixel | CWBitGravity | CWEventMask, &inner);
+	XMapWindow(view->x, frame->border);
 	g_hash_table_insert(view->by_inner, GUINT_TO_POINTER(frame->inner), frame);
 	g_hash_table_insert(view->by_outer, frame->outer, frame);
 	window->view = frame;
@@ -130,7 +131,7 @@ static void on_destroy(void *ctx, struct window *window)
 	g_hash_table_remove(view->by_outer, frame->outer);
 	/* In a tray that ends at the same time the windows may be gone already. */
 	gdk_x11_display_error_trap_push(view->display);
-	XDestroyWindow(view->x, frame->inner);
+	XDestroyWindow(view->x, frame->border);
 	gdk_window_destroy(frame->outer);
 	gdk_x11_display_error_trap_pop_ignored(view->display);
 	cairo_region_destroy(frame->damage);

@@ -46,15 +46,16 @@ struct view {
 };
 
 /*
- * A window is an outer one, whose background is the frame, and in it an inner one with the qube's picture: what the
- * qube draws cannot reach the frame. Around managed windows the frame is outside of the qube's rectangle, in
+ * A window is an outer one, for the window manager; in it, as large, the border, whose background is the frame
+ * (GDK would repaint that of the outer one in its own time); in this an inner one with the qube's picture: what
+ * the qube draws cannot reach the frame. Around managed windows the frame is outside of the qube's rectangle, in
  * popups and tray icons within it.
  */
 struct frame {
 	struct view *view;
 	struct window *window;
 	GdkWindow *outer;
-	Window inner;
+	Window border, inner;
 	int margin; /* of outer around the qube's rectangle */
 	int inset;  /* of inner within the qube's rectangle */
 	bool shown, inner_shown;

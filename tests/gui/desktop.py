@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A display for tests: Xvfb with a window manager, input by xdotool, pictures by xwd.
+# A display for tests: Xvfb with a window manager, input by xdotool, pictures by XGetImage.
+import ctypes
 import os
 import re
 import struct
@@ -10,23 +11,50 @@ import zlib
 LIMIT = 30
 
 
+class _Image(ctypes.Structure):
+    """The beginning of XImage, of Xlib.h."""
+    _fields_ = [("width", ctypes.c_int), ("height", ctypes.c_int), ("offset", ctypes.c_int),
+                ("format", ctypes.c_int), ("data", ctypes.c_void_p), ("byte_order", ctypes.c_int),
+                ("unit", ctypes.c_int), ("bit_order", ctypes.c_int), ("pad", ctypes.c_int), ("depth", ctypes.c_int),
+                ("stride", ctypes.c_int), ("bits", ctypes.c_int)]
+
+
+class Camera:
+    """Takes pictures of the whole screen."""
+
+    def __init__(self, display, width, height):
+        self.lib, self.width, self.height = ctypes.CDLL("libX11.so.6"), width, height
+        self.lib.XOpenDisplay.restype = ctypes.c_void_p
+        self.lib.XDefaultRootWindow.restype = ctypes.c_ulong
+        self.lib.XDefaultRootWindow.argtypes = self.lib.XCloseDisplay.argtypes = [ctypes.c_void_p]
+        self.lib.XGetImage.restype = ctypes.POINTER(_Image)
+        self.lib.XGetImage.argtypes = [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int, ctypes.c_int, ctypes.c_uint,
+                                       ctypes.c_uint, ctypes.c_ulong, ctypes.c_int]
+        self.display = self.lib.XOpenDisplay(display.encode())
+        if not self.display:
+            raise RuntimeError("no display for pictures")
+
+    def take(self):
+        image = self.lib.XGetImage(self.display, self.lib.XDefaultRootWindow(self.display), 0, 0, self.width,
+                                   self.height, ctypes.c_ulong(-1), 2)
+        found = image.contents
+        if found.bits != 32 or found.byte_order != 0 or found.stride != self.width * 4:
+            raise ValueError("pictures have to be of 32 bits a pixel, little-endian")
+        words = ctypes.string_at(found.data, found.stride * self.height)
+        self.lib.XDestroyImage(image)
+        return Picture(self.width, self.height, words)
+
+    def close(self):
+        self.lib.XCloseDisplay(self.display)
+
+
 class Picture:
     """What is on the screen: picture[x, y] is 0xRRGGBB."""
 
-    def __init__(self, dump):
-        fields = struct.unpack(">25I", dump[:100])
-        header, self.width, self.height, order, bits, stride, colors = (
-            fields[0], fields[4], fields[5], fields[7], fields[11], fields[12], fields[19])
-        if bits not in (24, 32) or order != 0:
-            raise ValueError("pictures have to be of 24 or 32 bits a pixel, little-endian")
-        step, start = bits // 8, header + 12 * colors
-        self.data = bytearray(self.width * self.height * 3)  # red, green, blue
-        for y in range(self.height):
-            row = dump[start + y * stride:start + y * stride + self.width * step]
-            to = slice(y * self.width * 3, (y + 1) * self.width * 3)
-            pixels = bytearray(self.width * 3)
-            pixels[0::3], pixels[1::3], pixels[2::3] = row[2::step], row[1::step], row[0::step]
-            self.data[to] = pixels
+    def __init__(self, width, height, words):
+        self.width, self.height = width, height
+        self.data = bytearray(width * height * 3)  # red, green, blue
+        self.data[0::3], self.data[1::3], self.data[2::3] = words[2::4], words[1::4], words[0::4]
 
     def __getitem__(self, place):
         at = (place[1] * self.width + place[0]) * 3
@@ -66,6 +94,7 @@ class Desktop:
                         XDG_CACHE_HOME=home, XDG_CONFIG_HOME=home, NO_AT_BRIDGE="1", LANG="C.UTF-8")
         for name in ("DBUS_SESSION_BUS_ADDRESS", "WAYLAND_DISPLAY"):
             self.env.pop(name, None)
+        self.camera = Camera(f":{number}", *map(int, size.split("x")))
         if wm:
             self.start(*wm)
             self.until(lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK"),
@@ -107,8 +136,7 @@ class Desktop:
             time.sleep(0.02)
 
     def picture(self):
-        return Picture(subprocess.run(["xwd", "-root", "-silent"], env=self.env, stdout=subprocess.PIPE,
-                                      stdin=subprocess.DEVNULL, check=True, timeout=LIMIT).stdout)
+        return self.camera.take()
 
     def await_pixel(self, x, y, color):
         self.until(lambda: self.picture()[x, y] == color,
@@ -130,6 +158,7 @@ class Desktop:
             r"Height: (\d+)"))
 
     def close(self):
+        self.camera.close()
         for process in reversed(self.processes):
             if process.poll() is None:
                 process.terminate()
