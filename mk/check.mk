@@ -5,7 +5,7 @@ SOAK_BOOTS ?= 20
 RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only '%')
 
 check:
-	+$(Q)$(RUN_TESTS) lint unit vchan fuzz guests system
+	+$(Q)$(RUN_TESTS) lint unit vchan windows fuzz guests system
 system:
 	+$(Q)$(RUN_TESTS) system
 guests:

@@ -157,7 +157,7 @@ static int allow_with_arguments(scmp_filter_ctx filter)
 	return rc;
 }
 
-static int filter_calls(void)
+int sandbox_filter_calls(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	size_t i;
@@ -187,7 +187,7 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &header, none) ? -errno : 0;
 }
 
-int sandbox_enter(void)
+int sandbox_drop_rights(void)
 {
 	int rc = drop_capabilities();
 
@@ -196,5 +196,5 @@ int sandbox_enter(void)
 	/* Others of the user neither trace it nor read its memory, and no dump has the clipboard in it. */
 	if (!rc && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		rc = -errno;
-	return rc ? rc : filter_calls();
+	return rc;
 }

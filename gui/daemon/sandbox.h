@@ -4,9 +4,15 @@
 #define GUI_SANDBOX_H
 
 /*
- * No capabilities, no new ones, no core dumps, and a system call filter for all threads: no new programs, no
- * new network connections, no files opened for writing. 0 or -errno.
+ * No capabilities and no new ones, no core dumps, no tracing. Before the first thread is started, as all this belongs
+ * to threads. 0 or -errno.
  */
-int sandbox_enter(void);
+int sandbox_drop_rights(void);
+
+/*
+ * A system call filter for all threads: no new programs, no new network connections, no files opened for
+ * writing. 0 or -errno.
+ */
+int sandbox_filter_calls(void);
 
 #endif

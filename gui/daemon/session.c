@@ -144,9 +144,10 @@ static int on_ready(void *ctx, uint32_t version, const struct gui_screen *screen
 	int rc;
 
 	/* Connecting took rights that are not needed any more; four bytes of the agent were read so far. */
-	rc = sandbox_enter();
+	rc = sandbox_filter_calls();
 	if (rc) {
-		fprintf(stderr, "gui-daemon: rights cannot be dropped: %s\n", g_strerror(-rc));
+		fprintf(stderr, "gui-daemon: system calls cannot be filtered: %s\n",
+			g_strerror(-rc));
 		finish(session, SESSION_FAILED);
 		return rc;
 	}
@@ -386,8 +387,12 @@ static int connect_agent(struct session *session)
 static bool start(struct session *session)
 {
 	const struct session_options *options = session->options;
-	int rc;
+	int rc = sandbox_drop_rights();
 
+	if (rc) {
+		fprintf(stderr, "gui-daemon: rights cannot be dropped: %s\n", g_strerror(-rc));
+		return false;
+	}
 	if (!start_view(session))
 		return false;
 	rc = clipboard_open(&session->clipboard, options->clipboard_dir);

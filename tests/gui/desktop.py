@@ -144,8 +144,10 @@ class Desktop:
 
     def find(self, title):
         """The number of the window with exactly this title."""
-        return self.until(lambda: self.run("xdotool", "search", "--name", f"^{re.escape(title)}$").strip(),
-                          f"no window {title!r}").split()[0]
+        # What is said besides numbers is about windows that went while it was looking.
+        return self.until(lambda: re.findall(r"^\d+$", self.run("xdotool", "search", "--name",
+                                                                f"^{re.escape(title)}$"), re.M),
+                          f"no window {title!r}")[0]
 
     def property(self, window, name):
         return self.run("xprop", "-id", str(window), name).strip()

@@ -7,6 +7,7 @@ import traceback
 from gui import attack_checks, daemon_checks
 from gui.bed import Bed
 
+from . import gui_agent
 from .report import OUT, make, tail
 
 PARTS = [("daemon", daemon_checks.CHECKS), ("attack", attack_checks.CHECKS)]
@@ -33,7 +34,12 @@ def run_check(stage, bed, name, check):
         stage.ok(name)
 
 
-def run_stage(stage, _options):
+def run_stage(stage, options):
+    run_daemon(stage)
+    gui_agent.run_stage(stage, options)
+
+
+def run_daemon(stage):
     wanted = [(name_of(part, check), check) for part, checks in PARTS for check in checks
               if stage.wanted(name_of(part, check)) or stage.wanted(f"windows-{part}")]
     if not wanted:
