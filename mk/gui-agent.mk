@@ -20,7 +20,7 @@ $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h:
 $(O)/gui/obj/gui/agent/%.o: EXTRA_CFLAGS := $(GUI_AGENT_CFLAGS)
 $(GUI_AGENT_OBJS): | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h
 
-$(GUI_AGENT): $(GUI_AGENT_OBJS) $(GUI_LIB) $(VCHAN_LIB)
+$(GUI_AGENT): $(GUI_AGENT_OBJS) $(GUI_LIB) $(VCHAN_LIB) $(QUBESDB_LIB)
 	$(say) LD $@
 	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ $(GUI_AGENT_LIBS) $(GUI_LIBS)
 
@@ -40,7 +40,7 @@ $(O)/gui/asan/%.o: % $(O)/gui/asan/.flags | $(GUI_AGENT_PROTOCOLS)/xdg-shell-pro
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUI_ASAN_CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/gui/asan/bulkhead-gui-agent: $(GUI_ASAN_OBJS)
+$(O)/gui/asan/bulkhead-gui-agent: $(GUI_ASAN_OBJS) $(QUBESDB_LIB)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(GUI_AGENT_LIBS) $(GUI_LIBS)
 
@@ -68,3 +68,20 @@ $(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: FUZZ_CFLAGS += $(GUI_AGENT_CFLAGS
 $(GUI_AGENT_SRCS:%=$(O)/fuzz/obj/%.o) $(O)/fuzz/obj/tests/fuzz/fuzz_gui_agent.c.o \
 $(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h \
 	$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h $(GUI_AGENT_PROTOCOLS)/xdg-shell.c
+
+# For qubes: SYSCONFDIR is where profile.d is. The user of the qube enables the unit, see bulkhead-gui-agent(1).
+SYSCONFDIR ?= /etc
+install-gui-agent: $(GUI_AGENT)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/bulkhead lib/systemd/user lib/modprobe.d lib/modules-load.d \
+		lib/udev/rules.d lib/sysusers.d share/man/man1) $(DESTDIR)$(SYSCONFDIR)/profile.d
+	install -m 755 $(GUI_AGENT) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 gui/agent/session/gui-session $(DESTDIR)$(PREFIX)/lib/bulkhead/
+	for unit in gui/agent/session/*.service gui/agent/session/*.target; do \
+		sed 's|@PREFIX@|$(PREFIX)|' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/user/$${unit##*/}; done
+	install -m 644 gui/agent/session/modprobe.conf $(DESTDIR)$(PREFIX)/lib/modprobe.d/bulkhead-gui.conf
+	install -m 644 gui/agent/session/modules.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/bulkhead-gui.conf
+	install -m 644 gui/agent/session/udev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-bulkhead-gui.rules
+	install -m 644 gui/agent/session/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead-gui.conf
+	install -m 644 gui/agent/session/profile.sh $(DESTDIR)$(SYSCONFDIR)/profile.d/bulkhead-gui.sh
+	install -m 644 docs/man/bulkhead-gui-agent.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+.PHONY: install-gui-agent

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bulkhead-gui-agent: shows the windows of this qube on the screen of the GUI domain.
 #include "agent.h"
+#include "settings.h"
 #include "shell.h"
 
 #include <errno.h>
@@ -27,8 +28,8 @@ struct session {
 static const char usage[] =
 	"usage: bulkhead-gui-agent [OPTION]... [--] [COMMAND [ARGUMENT]...]\n"
 	"Shows the windows of this qube on the screen of the GUI domain; ends with COMMAND.\n"
-	"  -d, --domain=N            the GUI domain (0)\n"
-	"  -k, --keyboard-layout=L   LAYOUT[+VARIANT[+OPTIONS]]\n"
+	"  -d, --domain=N            the GUI domain, instead of what QubesDB says\n"
+	"  -k, --keyboard-layout=L   LAYOUT[+VARIANT[+OPTIONS]], instead of what QubesDB says\n"
 	"  -s, --socket=NAME         name of the Wayland display (the first that is free)\n"
 	"  -u, --uri=URI             transport, see libvchan(3)\n"
 	"  -n, --no-x11              without Xwayland\n"
@@ -250,7 +251,9 @@ static int run(struct session *session, char **command)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {.options = {.xwayland = true, .version = GUI_VERSION_OWN}};
+	struct settings settings = {
+		.options = {.peer = -1, .xwayland = true, .version = GUI_VERSION_OWN}};
+	struct settings_source *source = NULL;
 	static struct session session;
 	int status;
 
@@ -265,9 +268,14 @@ int main(int argc, char **argv)
 	/* A client or the daemon that goes away while it is written to is no reason to end. */
 	signal(SIGPIPE, SIG_IGN);
 	wlr_log_init(settings.verbose ? WLR_DEBUG : WLR_ERROR, NULL);
+	if (settings.options.peer < 0)
+		settings.options.peer = settings_gui_domain();
 	if (agent_create(&session.agent, &settings.options, settings.socket))
 		return EXIT_FAILURE;
+	if (!settings.options.keyboard_layout)
+		source = settings_follow(&session.agent);
 	status = run(&session, argv + optind);
+	settings_close(source);
 	agent_destroy(&session.agent);
 	return status;
 }

@@ -80,18 +80,22 @@ class Pages:
             os.unlink(self.path)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(self.path)
-        self.listener.listen(1)
+        self.listener.listen(4)
         self.listener.setblocking(False)
         self.connection, self.files = None, {}
 
     def receive(self):
-        if not self.connection:
-            try:
-                self.connection = self.listener.accept()[0]
-            except BlockingIOError:
-                return
-            self.connection.setblocking(False)
-        while True:
+        # The agent may have connected while it still believed in a daemon before this one: the last one counts.
+        try:
+            while True:
+                newer = self.listener.accept()[0]
+                newer.setblocking(False)
+                if self.connection:
+                    self.connection.close()
+                self.connection, self.files = newer, {}
+        except BlockingIOError:
+            pass
+        while self.connection:
             try:
                 data, fds, _, _ = socket.recv_fds(self.connection, 64, 4)
             except BlockingIOError:

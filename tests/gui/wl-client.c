@@ -898,22 +898,25 @@ static void loop(void)
 		flush();
 		if (poll(fds, 2, -1) < 0)
 			exit(1);
-		if (fds[0].revents)
-			wl_display_read_events(display);
-		else
-			wl_display_cancel_read(display);
-		if (wl_display_dispatch_pending(display) < 0) {
-			printf("error %d\n", wl_display_get_error(display));
-			exit(1);
-		}
 		if (fds[1].revents) {
-			/* One line for each poll: standard input has no buffer, see main(). */
-			ssize_t length = getline(&line, &room, stdin);
+			/*
+			 * Instructions first, so that those that come together are followed before their effects. One
+			 * line for each poll: standard input has no buffer, see main().
+			 */
+			ssize_t length;
 
+			wl_display_cancel_read(display);
+			length = getline(&line, &room, stdin);
 			if (length <= 0)
 				break;
 			line[strcspn(line, "\n")] = 0;
 			run(line);
+			continue;
+		}
+		wl_display_read_events(display);
+		if (wl_display_dispatch_pending(display) < 0) {
+			printf("error %d\n", wl_display_get_error(display));
+			exit(1);
 		}
 	}
 	free(line);

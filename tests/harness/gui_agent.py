@@ -28,7 +28,8 @@ def check_first_messages():
         client = s.client()
         client.tell("toplevel one 300 200 102030", "title one Zürich €", "id one org.example.One",
                     "limits one 50 60 700 800")
-        window = s.daemon.window(title="Zürich €")
+        window = s.daemon.window(title="Zürich €", class_name="org.example.One")
+        s.daemon.until(lambda: window.hints and window.hints[0], "the limits")
         s.sync(client)
         order = names(s.daemon, window.number)
         wanted = ["CREATE", "WMCLASS", "WINDOW_HINTS", "WMNAME", "WINDOW_DUMP", "MAP", "SHMIMAGE"]
@@ -120,10 +121,9 @@ def check_geometry():
     """Shadows that a client draws around its window are not part of it."""
     with Session() as s:
         client = s.client()
-        client.tell("toplevel one 300 200 0000ff", "title one one", "geometry one 20 30 200 100")
-        window = s.daemon.window(title="one")
-        s.sync(client)
-        need(window.dump[:2] == (200, 100) and window.box[2:] == [200, 100], f"size {window.dump[:2]} {window.box}")
+        window = s.top(client, "one", colour="0000ff")
+        client.tell("geometry one 20 30 200 100", "fill one 0 0 1 1 0000ff")
+        s.daemon.until(lambda: window.dump[:2] == (200, 100) and window.box[2:] == [200, 100], "the geometry")
         client.tell("fill one 20 30 1 1 ff0000", "fill one 0 0 5 5 00ff00")
         s.sync(client)
         need(s.daemon.pixel(window, 0, 0) == (255, 0, 0), "the first pixel")
@@ -379,6 +379,7 @@ def check_states():
         daemon.until(lambda: window.flags == MINIMIZE, "the request to be minimised")
         daemon.send("WINDOW_FLAGS", window.number, MINIMIZE, 0)
         daemon.send("MAP", window.number, 0, 0)
+        daemon.place(window, 11, 20, 300, 200)
         window.flags = 0
         client.tell("state one minimize")
         daemon.until(lambda: window.flags == MINIMIZE, "the second request to be minimised")
@@ -445,13 +446,13 @@ def check_versions():
                 s.sync(client)
                 daemon.until(lambda: daemon.pages.receive() or not daemon.pages.files, "the images to go")
     with Session(connect=False) as s:
-        for minor in (3, 9):
-            start = len(s.text())
-            daemon = s.connect(minor=8, answers=False) if minor == 9 else s.connect(minor=3)
-            if minor == 3:
-                s.said("connection to the daemon ended", start)
-            daemon.close()
-            s.daemon = None
+        start = len(s.text())
+        try:
+            s.connect(minor=3).close()
+        except Broken:
+            pass  # the agent was faster: it hangs up at the version
+        s.daemon = None
+        s.said("connection to the daemon ended", start)
         s.connect()
         s.top(s.client(), "one")
 
@@ -515,8 +516,12 @@ def check_slow_daemon():
         client, daemon = s.client(), s.daemon
         window = s.top(client, "one", 64, 64)
         s.sync(client)
-        for number in range(3000):
-            client.tell(f"title one {number}", f"fill one {number % 64} 0 1 64 {number:06x}")
+        for start in range(0, 3000, 50):
+            lines = len(client.lines)
+            client.tell(*(line for number in range(start, start + 50)
+                          for line in (f"title one {number}", f"fill one {number % 64} 0 1 64 {number:06x}")), "sync")
+            while "synced" not in client.lines[lines:]:
+                client.read(1)
         lines = len(client.lines)
         client.tell("repaint one 1000000", "sync")
         while "synced" not in client.lines[lines:]:
