@@ -85,6 +85,8 @@ class Machine:
                  limit=300):
         self.name, self.kind, self.smp, self.mem = name, kind, smp, mem
         self.iso, self.devices, self.icount, self.limit = iso, list(devices), icount, limit
+        # On a machine with fewer CPUs one thread runs all: with several, a CPU that holds a lock may not run for long.
+        self.accel = "tcg" if smp <= len(os.sched_getaffinity(0)) else "tcg,thread=single"
         self.firmware, self.iommu = kind.split("-")
         self.cpu = cpu or CPUS[self.iommu]
         os.makedirs(LOGS, exist_ok=True)
@@ -96,7 +98,7 @@ class Machine:
     def command(self, place, serial=None, display="none"):
         """QEMU's command line; by default the serial line and QMP are sockets in the place given."""
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-name", self.name,
-                   "-machine", "q35", "-accel", "tcg", "-cpu", self.cpu, "-smp", str(self.smp),
+                   "-machine", "q35", "-accel", self.accel, "-cpu", self.cpu, "-smp", str(self.smp),
                    "-m", str(self.mem), "-display", display, "-vga", "std", "-no-reboot"]
         command += IOMMUS[self.iommu] + (ICOUNT if self.icount else [])
         if self.firmware == "uefi":
