@@ -24,6 +24,7 @@ include mk/vchan.mk
 include mk/qrexec.mk
 include mk/gui.mk
 include mk/qubesdb.mk
+include mk/desktop.mk
 include mk/gui-agent.mk
 include mk/unit.mk
 include mk/fuzz.mk

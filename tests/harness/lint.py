@@ -53,7 +53,7 @@ def check_format(files):
 
 
 def check_cppcheck(files):
-    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qubesdb/") if f.endswith(".c")]
+    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qubesdb/", "desktop/") if f.endswith(".c")]
     if not sources:
         return ""
     work = os.path.join(OUT, "lint", "cppcheck")

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// qube: asks the manager. By its other names (qvm-ls, qvm-start, …) the same.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REQUEST_MAX 65536
+
+static const char *run_dir(void)
+{
+	const char *dir = secure_getenv("QUBES_RUN_DIR");
+
+	return dir ? dir : "/run/qubes";
+}
+
+static int connect_to_manager(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/manager.sock", run_dir()) >=
+	    (int)sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		fprintf(stderr,
+			"qube: %s: %s; is qube-manager running, and are you in the group "
+			"qubes?\n",
+			address.sun_path, strerror(errno));
+		return -1;
+	}
+	return fd;
+}
+
+/* Prints what the manager says; the exit code is the manager's. Output goes to `out` if it is not NULL. */
+static int follow(int fd, char *out, size_t size)
+{
+	char message[32768];
+	ssize_t length;
+
+	while ((length = recv(fd, message, sizeof(message) - 1, 0)) > 0) {
+		message[length] = '\0';
+		if (message[0] == 'x')
+			return atoi(message + 1);
+		if (message[0] == 'o' && out)
+			snprintf(out, size, "%.*s", (int)size - 1, message + 1);
+		else
+			fputs(message + 1, message[0] == 'o' ? stdout : stderr);
+	}
+	fprintf(stderr, "qube: the manager has gone\n");
+	return 1;
+}
+
+static int ask(int count, const char *const *words, char *out, size_t size)
+{
+	char request[REQUEST_MAX];
+	size_t length = 0;
+	int fd, status;
+
+	for (int i = 0; i < count; i++) {
+		size_t more = strlen(words[i]) + 1;
+
+		if (length + more > sizeof(request)) {
+			fprintf(stderr, "qube: too much to ask\n");
+			return 1;
+		}
+		memcpy(request + length, words[i], more);
+		length += more;
+	}
+	fd = connect_to_manager();
+	if (fd < 0)
+		return 1;
+	if (send(fd, request, length, MSG_NOSIGNAL) != (ssize_t)length) {
+		perror("qube");
+		close(fd);
+		return 1;
+	}
+	status = follow(fd, out, size);
+	close(fd);
+	return status;
+}
+
+static int usage(FILE *out)
+{
+	fputs("usage: qube ls [--json]\n"
+	      "       qube create NAME AppVM|TemplateVM|StandaloneVM [PROPERTY=VALUE …]\n"
+	      "       qube clone NAME NEW-NAME\n"
+	      "       qube remove NAME\n"
+	      "       qube start NAME          qube shutdown NAME       qube kill NAME\n"
+	      "       qube run [--user USER] [--disposable] NAME COMMAND …\n"
+	      "       qube prefs [--json] NAME [PROPERTY [VALUE|--default]]\n"
+	      "       qube tags NAME [add|del TAG]\n"
+	      "       qube disposable NAME     qube volume NAME         qube log NAME\n"
+	      "See qube(1).\n",
+	      out);
+	return out == stdout ? 0 : 2;
+}
+
+/* USER:COMMAND, of all words from here on. NULL: out of memory. */
+static char *command_of(const char *user, int count, char **words)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fprintf(out, "%s:", user);
+	for (int i = 0; i < count; i++)
+		fprintf(out, "%s%s", i ? " " : "", words[i]);
+	return fclose(out) ? NULL : text;
+}
+
+/* Calls the command in the qube; returns its exit code. */
+static int call(const char *name, const char *command)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("qrexec-client", "qrexec-client", "--socket-dir", run_dir(), "-d", name,
+		       command, NULL);
+		fprintf(stderr, "qube: qrexec-client: %s\n", strerror(errno));
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* run [--user USER] [--disposable] NAME COMMAND…: the command's input, output and exit code are those of qube. */
+static int run(int count, char **words)
+{
+	const char *user = "DEFAULT", *start[] = {"start", NULL}, *kill[] = {"kill", NULL};
+	char name[64], *command;
+	bool disposable = false;
+	int at = 1, status;
+
+	for (; at < count && words[at][0] == '-'; at++)
+		if (!strcmp(words[at], "--disposable") || !strcmp(words[at], "--dispvm"))
+			disposable = true;
+		else if ((!strcmp(words[at], "--user") || !strcmp(words[at], "-u")) &&
+			 at + 1 < count)
+			user = words[++at];
+		else
+			return usage(stderr);
+	if (count - at < 2 || strlen(words[at]) >= sizeof(name))
+		return usage(stderr);
+	strcpy(name, words[at]);
+	command = command_of(user, count - at - 1, words + at + 1);
+	if (!command)
+		return 1;
+	start[0] = disposable ? "disposable" : "start";
+	start[1] = words[at];
+	status = ask(2, start, disposable ? name : NULL, sizeof(name));
+	name[strcspn(name, "\n")] = '\0';
+	if (!status)
+		status = call(name, command);
+	if (disposable && strcmp(name, words[at]) != 0) {
+		kill[1] = name;
+		ask(2, kill, NULL, 0);
+	}
+	free(command);
+	return status;
+}
+
+static int show_log(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/var/log/qubes/%s.log", name);
+	if (strchr(name, '/') || access(path, R_OK)) {
+		fprintf(stderr, "qube: %s: no log of it can be read: %s\n", name, strerror(errno));
+		return 1;
+	}
+	execlp("tail", "tail", "-n", "200", path, NULL);
+	return 127;
+}
+
+int main(int argc, char **argv)
+{
+	const char *base = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+	const char *words[64];
+	int count = 0;
+
+	if (!strncmp(base, "qvm-", 4))
+		words[count++] = base + 4;
+	for (int i = 1; i < argc && count < 63; i++)
+		words[count++] = argv[i];
+	if (!count)
+		return usage(stderr);
+	if (!strcmp(words[0], "--help") || !strcmp(words[0], "help"))
+		return usage(stdout);
+	if (!strcmp(words[0], "run"))
+		return run(count, (char **)words);
+	if (!strcmp(words[0], "log") && count == 2)
+		return show_log(words[1]);
+	return ask(count, words, NULL, 0);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// qube-domain: what the manager wants of the toolstack. One call, one operation of libxl.
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libxl.h>
+#include <libxl_utils.h>
+#include <xentoollog.h>
+
+/*
+ * A window of 16384 x 6144 has 98304 pages, with two buffers twice that; a frame of the table holds 512 entries.
+ * They are allocated when they are used.
+ */
+#define GRANT_FRAMES 1024
+#define DISKS_MAX    8
+
+static libxl_ctx *context;
+
+static int domain_of(const char *text, uint32_t *ret_domain)
+{
+	char *rest;
+	unsigned long number = strtoul(text, &rest, 10);
+
+	if (rest == text || *rest || number == 0 || number >= 0x7ff0) {
+		fprintf(stderr, "qube-domain: %s is no domain\n", text);
+		return -1;
+	}
+	*ret_domain = (uint32_t)number;
+	return 0;
+}
+
+static bool exists(uint32_t domain)
+{
+	libxl_dominfo info;
+	bool found;
+
+	libxl_dominfo_init(&info);
+	found = libxl_domain_info(context, &info, domain) == 0;
+	libxl_dominfo_dispose(&info);
+	return found;
+}
+
+/* DEVICE,VDEV,r|w */
+static int add_disk(libxl_device_disk *disk, char *text)
+{
+	const char *device = strsep(&text, ","), *name = strsep(&text, ","), *mode = text;
+
+	if (!name || !mode)
+		return -1;
+	libxl_device_disk_init(disk);
+	disk->pdev_path = strdup(device);
+	disk->vdev = strdup(name);
+	disk->backend = LIBXL_DISK_BACKEND_PHY;
+	disk->format = LIBXL_DISK_FORMAT_RAW;
+	disk->readwrite = *mode == 'w';
+	disk->is_cdrom = 0;
+	return disk->pdev_path && disk->vdev ? 0 : -1;
+}
+
+static int set_disks(libxl_domain_config *config, int count, char **texts)
+{
+	config->disks = calloc((size_t)count, sizeof(*config->disks));
+	if (count && !config->disks)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		if (add_disk(&config->disks[i], texts[i]))
+			return -1;
+		config->num_disks++;
+	}
+	return 0;
+}
+
+/* create NAME MEMORY VCPUS KERNEL INITRAMFS OPTIONS [DISK…]: paused; prints the domain's number. */
+static int create(int count, char **words)
+{
+	libxl_domain_config config;
+	libxl_domain_build_info *build = &config.b_info;
+	uint32_t domain = 0;
+	int rc = -1, vcpus;
+
+	if (count < 6 || count > 6 + DISKS_MAX)
+		return 2;
+	vcpus = atoi(words[2]);
+	libxl_domain_config_init(&config);
+	config.c_info.type = LIBXL_DOMAIN_TYPE_PVH;
+	config.c_info.name = strdup(words[0]);
+	libxl_uuid_generate(&config.c_info.uuid);
+	libxl_domain_build_info_init_type(build, LIBXL_DOMAIN_TYPE_PVH);
+	build->max_memkb = build->target_memkb = strtoull(words[1], NULL, 10) * 1024;
+	build->max_vcpus = vcpus;
+	build->kernel = strdup(words[3]);
+	build->ramdisk = strdup(words[4]);
+	build->cmdline = strdup(words[5]);
+	build->max_grant_frames = GRANT_FRAMES;
+	config.on_poweroff = config.on_reboot = config.on_crash = config.on_watchdog =
+		LIBXL_ACTION_ON_SHUTDOWN_DESTROY;
+	if (!libxl_cpu_bitmap_alloc(context, &build->avail_vcpus, vcpus)) {
+		libxl_bitmap_set_none(&build->avail_vcpus);
+		for (int i = 0; i < vcpus; i++)
+			libxl_bitmap_set(&build->avail_vcpus, i);
+		if (!set_disks(&config, count - 6, words + 6))
+			rc = libxl_domain_create_new(context, &config, &domain, NULL, NULL);
+	}
+	libxl_domain_config_dispose(&config);
+	if (!rc)
+		printf("%u\n", domain);
+	return rc ? 1 : 0;
+}
+
+static int unpause(uint32_t domain)
+{
+	return libxl_domain_unpause(context, domain, NULL) ? 1 : 0;
+}
+
+static int end(uint32_t domain)
+{
+	return libxl_domain_shutdown(context, domain, NULL) ? 1 : 0;
+}
+
+static int destroy(uint32_t domain)
+{
+	return exists(domain) && libxl_domain_destroy(context, domain, NULL) ? 1 : 0;
+}
+
+/* Prints why it ended, returns when it has: a domain that has shut down is still there, to be destroyed. */
+static int await_end(uint32_t domain)
+{
+	libxl_evgen_domain_death *generator = NULL;
+	libxl_event *event;
+	bool over = false;
+
+	if (!exists(domain))
+		return 0;
+	if (libxl_evenable_domain_death(context, domain, 0, &generator))
+		return exists(domain) ? 1 : 0;
+	while (!over) {
+		if (libxl_event_wait(context, &event, LIBXL_EVENTMASK_ALL, NULL, NULL))
+			return 1;
+		over = event->domid == domain && (event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH ||
+						  event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN);
+		if (over && event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN)
+			puts(libxl_shutdown_reason_to_string(
+				event->u.domain_shutdown.shutdown_reason));
+		libxl_event_free(context, event);
+	}
+	libxl_evdisable_domain_death(context, generator);
+	return 0;
+}
+
+static const struct operation {
+	const char *name;
+	int (*run)(uint32_t domain);
+} operations[] = {
+	{"destroy", destroy},
+	{"shutdown", end},
+	{"unpause", unpause},
+	{"wait", await_end},
+};
+
+static int dispatch(int argc, char **argv)
+{
+	uint32_t domain;
+
+	if (argc > 1 && !strcmp(argv[1], "create"))
+		return create(argc - 2, argv + 2);
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]) && argc == 3; i++)
+		if (!strcmp(argv[1], operations[i].name))
+			return domain_of(argv[2], &domain) ? 2 : operations[i].run(domain);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	xentoollog_logger_stdiostream *logger =
+		xtl_createlogger_stdiostream(stderr, XTL_ERROR, XTL_STDIOSTREAM_HIDE_PROGRESS);
+	int status;
+
+	if (!logger || libxl_ctx_alloc(&context, LIBXL_VERSION, 0, (xentoollog_logger *)logger)) {
+		fprintf(stderr, "qube-domain: libxl does not start; is this dom0?\n");
+		return 1;
+	}
+	status = dispatch(argc, argv);
+	if (status == 2)
+		fprintf(stderr, "usage: qube-domain create NAME MIB VCPUS KERNEL INITRAMFS OPTIONS "
+				"[DEVICE,VDEV,r|w]…\n"
+				"       qube-domain unpause|shutdown|destroy|wait DOMAIN\n");
+	libxl_ctx_free(context);
+	xtl_logger_destroy((xentoollog_logger *)logger);
+	return status;
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The manager end to end without a hypervisor: a domain is an agent and a database's copy over the local transport, which
+// a script in place of qube-domain starts; a loop device is a name. All other programs are the real ones, under ASan.
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/qube-test-XXXXXX", out[65536];
+
+static const char prelude[] =
+	"cd $T; export PATH=$T/bin:$P/desktop:$P/qubesdb:$P/qrexec:$PATH QUBES_RUN_DIR=$T/run "
+	"QUBESDB_SOCKET_DIR=$T/run LIBVCHAN_URI=\"local:$T/v?domain=0\"\n"
+	"start_manager() { qube-manager --lib $T/lib --run $T/run --log $T/log --schema $S "
+	">>manager.log 2>&1 & echo $! >manager.pid; "
+	"for i in $(seq 200); do qube ls >/dev/null 2>&1 && return; sleep 0.05; done; return 1; }\n"
+	"end_manager() { p=$(cat manager.pid); kill $1 $p; while kill -0 $p 2>/dev/null; do sleep 0.05; done; }\n"
+	"await() { for i in $(seq 400); do \"$@\" && return; sleep 0.05; done; return 1; }\n"
+	"state() { qube ls | awk -v n=$1 '$1 == n { print $2 }'; }\n"
+	"is() { [ \"$(state $1)\" = \"$2\" ]; }\n";
+
+/* Runs a script; its output is in `out`, what it returns is the exit status. */
+static int sh(const char *script)
+{
+	char *text;
+	size_t got;
+	FILE *pipe;
+	int status;
+
+	assert_true(asprintf(&text, "%s%s", prelude, script) > 0);
+	pipe = popen(text, "r");
+	assert_non_null(pipe);
+	got = fread(out, 1, sizeof(out) - 1, pipe);
+	out[got] = '\0';
+	status = pclose(pipe);
+	free(text);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Numbers count up; a file of its number is the domain, with the processes' numbers in it. */
+static const char fake_domain[] =
+	"#!/bin/sh\n"
+	"case $1 in\n"
+	"create) echo \"$@\" >>$T/creations; [ ! -e $T/no-memory ] || { echo 'no memory' >&2; exit 1; }\n"
+	"    n=$(($(cat $T/next) + 1)); echo $n >$T/next; : >$T/domains/$n; echo $n ;;\n"
+	"unpause) mkdir -p $T/qube$2\n"
+	"    export LIBVCHAN_URI=\"local:$T/v?domain=$2\"\n"
+	"    setsid qubesdb-daemon --socket-dir $T/qube$2 0 >>$T/qube.log 2>&1 & echo $! >>$T/domains/$2\n"
+	"    setsid qrexec-agent --socket $T/qube$2/agent --service-dir $T/services >>$T/qube.log 2>&1 & "
+	"echo $! >>$T/domains/$2 ;;\n"
+	"wait) while [ -e $T/domains/$2 ]; do sleep 0.05; done ;;\n"
+	"shutdown | destroy) [ ! -e $T/domains/$2 ] || { kill $(cat $T/domains/$2) 2>/dev/null; "
+	"rm -f $T/domains/$2; } ;;\n"
+	"esac\n";
+
+static const char fake_losetup[] =
+	"#!/bin/sh\n"
+	"case $1 in\n"
+	"--show) n=$(($(cat $T/next-loop) + 1)); echo $n >$T/next-loop\n"
+	"    for file; do :; done; echo $file >$T/loops/$n; echo $T/loops/$n ;;\n"
+	"--noheadings) for file; do :; done; grep -l -x \"$file\" $T/loops/* 2>/dev/null | head -n 1 ;;\n"
+	"--detach) rm $2 ;;\n"
+	"esac\n";
+
+static void write_program(const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/bin/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, 0755), 0);
+}
+
+static int setup(void **state)
+{
+	char self[PATH_MAX], programs[PATH_MAX], schema[PATH_MAX], cwd[PATH_MAX - 64];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	struct passwd *me = getpwuid(geteuid());
+
+	(void)state;
+	if (length < 0 || !me || !mkdtemp(dir) || !getcwd(cwd, sizeof(cwd)))
+		return -1;
+	self[length] = '\0';
+	snprintf(programs, sizeof(programs), "%s", dirname(self));
+	snprintf(schema, sizeof(schema), "%s/desktop/manager/qubes.rng", cwd);
+	setenv("P", programs, 1);
+	setenv("S", schema, 1);
+	setenv("T", dir, 1);
+	setenv("U", me->pw_name, 1);
+	if (sh("mkdir bin v domains loops services; echo 0 >next; echo 0 >next-loop"))
+		return -1;
+	write_program("qube-domain", fake_domain);
+	write_program("losetup", fake_losetup);
+	return sh("start_manager && qube create debian TemplateVM && "
+		  "qube create work AppVM template=debian label=blue default_user=$U && "
+		  "qube create vault AppVM template=debian label=black default_user=$U && "
+		  "mkdir -p lib/qubes/debian && echo root >lib/qubes/debian/root.img");
+}
+
+static int teardown(void **state)
+{
+	int clean;
+
+	(void)state;
+	clean = sh(
+		"for q in $(qube ls | awk '$2 == \"Running\" { print $1 }'); do qube kill $q; done; end_manager; "
+		"grep -l 'Sanitizer\\|runtime error' *.log log/*");
+	if (clean == 0)
+		printf("%s\n", out);
+	if (clean != 0)
+		sh("rm -r \"$T\"");
+	return clean == 0 ? -1 : 0;
+}
+
+static void test_start_and_call(void **state)
+{
+	(void)state;
+	assert_int_equal(sh("qube start work && state work && qube run work echo hello"), 0);
+	assert_string_equal(out, "Running\nhello\n");
+	assert_int_equal(sh("qubesdb-cmd -c read -d work /name /type /qubes-base-template; "
+			    "grep '^work ' run/qubes.list; tail -n 1 creations"),
+			 0);
+	assert_non_null(strstr(out, "work\nAppVM\ndebian\n"));
+	assert_non_null(strstr(out, " template=debian"));
+	assert_non_null(strstr(out, " domid=1\n"));
+	assert_non_null(strstr(out, "create work 400 1 "));
+	assert_non_null(strstr(out, ",xvda,r "));
+	assert_non_null(strstr(out, ",xvdb,w "));
+	/* Started on demand; the exit code is the command's; the root's device is the same one. */
+	assert_int_equal(sh("qube run vault 'exit 7'"), 7);
+	assert_int_equal(
+		sh("awk '{ print $9 }' creations | sort -u | wc -l; stat -c %s lib/qubes/work/private.img"),
+		0);
+	assert_string_equal(out, "1\n2147483648\n");
+	assert_int_equal(sh("qube start work"), 0);
+	assert_int_equal(sh("qube ls --json | python3 -c 'import json, sys; "
+			    "print([q[\"state\"] for q in json.load(sys.stdin)])'"),
+			 0);
+	assert_string_equal(out, "['Halted', 'Running', 'Running']\n");
+	/* Its root is in use. */
+	assert_int_equal(sh("qube start debian 2>&1"), 1);
+	assert_non_null(strstr(out, "same root"));
+	assert_int_equal(sh("qube remove work 2>&1"), 1);
+	assert_int_equal(sh("qube prefs work template debian 2>&1"), 1);
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("qube shutdown vault && state vault && grep -c '^vault.*domid' run/qubes.list; "
+		   "ls run/state loops | wc -l; ls run | grep vault; ls lib/qubes/vault"),
+		0);
+	/* work has its three devices; of vault there is the private volume. */
+	assert_string_equal(out, "Halted\n0\n7\nprivate.img\n");
+	assert_int_equal(
+		sh("qube kill work && state work; ls loops | wc -l; pgrep -f \"$T/run.* work\" | wc -l"),
+		0);
+	assert_string_equal(out, "Halted\n0\n0\n");
+	/* A domain that ends by itself. */
+	assert_int_equal(
+		sh("qube start work && qube-domain destroy $(cat next) && await is work Halted && ls loops | wc -l"),
+		0);
+	assert_string_equal(out, "0\n");
+}
+
+static void test_failed_start_leaves_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(sh(": >no-memory; qube start work 2>&1; c=$?; rm no-memory; exit $c"), 1);
+	assert_non_null(strstr(out, "no memory"));
+	assert_int_equal(
+		sh("state work; ls loops run/state | grep -v : | wc -w; mv lib/qubes/debian/root.img root; "
+		   "qube start work 2>&1; c=$?; mv root lib/qubes/debian/root.img; exit $c"),
+		1);
+	assert_non_null(strstr(out, "Halted\n0\n"));
+	assert_non_null(strstr(out, "root.img"));
+}
+
+/* The manager dies; the qube goes on, and the next manager knows it. */
+static void test_crash_of_the_manager(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("qube start work && qube start vault && end_manager -9 && qube-domain destroy $(cat next); "
+		   "qrexec-client --socket-dir $T/run -d work \"$U:echo alive\"; start_manager && state work; "
+		   "await is vault Halted && qube run work echo again"),
+		0);
+	assert_string_equal(out, "alive\nRunning\nagain\n");
+	assert_int_equal(
+		sh("qube-domain destroy $(($(cat next) - 1)); await is work Halted; ls loops | wc -l"),
+		0);
+	assert_string_equal(out, "0\n");
+}
+
+static void test_disposables(void **state)
+{
+	(void)state;
+	assert_int_equal(sh("qube run --disposable work true 2>&1"), 1);
+	assert_non_null(strstr(out, "template_for_dispvms"));
+	assert_int_equal(
+		sh("qube create dvm AppVM template=debian template_for_dispvms=yes default_user=$U && "
+		   "qube run --disposable dvm 'echo in $(ls $T/loops | wc -l); exit 3'; echo $?; "
+		   "await is disp1 ''; ls lib/qubes | grep disp; qube ls | grep disp; ls loops | wc -l"),
+		0);
+	assert_string_equal(out, "in 3\n3\n0\n");
+}
+
+static void test_preferences(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("qube prefs work memory; qube prefs work memory 300; qube prefs work memory; "
+		   "qube prefs work memory --default; qube prefs work memory"),
+		0);
+	assert_string_equal(out, "400\n300\n400\n");
+	assert_int_equal(sh("qube prefs work memory 1 2>&1"), 1);
+	assert_int_equal(sh("qube prefs work colour 2>&1"), 1);
+	assert_int_equal(sh("qube prefs nothing 2>&1"), 1);
+	assert_int_equal(
+		sh("ln -s $P/desktop/qube qvm-prefs; ./qvm-prefs work label; qube tags work add mail; qube tags work; "
+		   "grep -c 'tags=mail' run/qubes.list; grep -c '<tag>mail' lib/qubes.xml; qube tags work del mail"),
+		0);
+	assert_string_equal(out, "blue\nmail\n1\n1\n");
+	assert_int_equal(
+		sh("qube prefs --json work | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"label\"])'"),
+		0);
+	assert_string_equal(out, "blue\n");
+}
+
+static void test_clone_and_remove(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("mkdir -p lib/qubes/work; echo private >lib/qubes/work/private.img; qube clone work second && "
+		   "cat lib/qubes/second/private.img; qube prefs second label; qube remove second; "
+		   "qube ls | grep -c second; ls lib/qubes | grep -c second; qube remove debian 2>&1"),
+		1);
+	assert_non_null(strstr(out, "private\nblue\n0\n0\ndebian: "));
+}
+
+static void test_damaged_list_is_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("end_manager; cp lib/qubes.xml good.xml; echo '<qubes' >lib/qubes.xml; "
+		   "qube-manager --lib $T/lib --run $T/run --log $T/log --schema $S 2>&1; echo $?; "
+		   "cat lib/qubes.xml; mv good.xml lib/qubes.xml; start_manager && qube ls | wc -l"),
+		0);
+	assert_non_null(strstr(out, "qubes.xml:"));
+	assert_non_null(strstr(out, "\n1\n<qubes\n5\n"));
+}
+
+static void test_usage(void **state)
+{
+	(void)state;
+	assert_int_equal(sh("qube 2>&1"), 2);
+	assert_int_equal(sh("qube nonsense 2>&1"), 2);
+	assert_int_equal(sh("qube start 2>&1"), 2);
+	assert_int_equal(sh("qube start absent 2>&1"), 1);
+	assert_int_equal(sh("qube create dom0 AppVM 2>&1"), 1);
+	assert_int_equal(sh("qube create x HVM 2>&1"), 1);
+	assert_int_equal(sh("QUBES_RUN_DIR=/nonexistent qube ls 2>&1"), 1);
+	assert_non_null(strstr(out, "qube-manager"));
+	assert_int_equal(sh("qube-manager --lib $T/lib --run $T/run --log $T/log --schema $S 2>&1"),
+			 1);
+	assert_non_null(strstr(out, "another manager"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start_and_call),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_failed_start_leaves_nothing),
+		cmocka_unit_test(test_crash_of_the_manager),
+		cmocka_unit_test(test_disposables),
+		cmocka_unit_test(test_preferences),
+		cmocka_unit_test(test_clone_and_remove),
+		cmocka_unit_test(test_damaged_list_is_kept),
+		cmocka_unit_test(test_usage),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
