@@ -43,6 +43,7 @@ help:
 	@echo "make tools        host tools: the kernel unpacker"
 	@echo "make vchan        libvchan; install-vchan installs it below PREFIX ($(PREFIX))"
 	@echo "make deps         install the Debian packages that building and testing need (root)"
+	@echo "make gui-demo     windows of two qubes on this host, in frames of their colours"
 	@echo "make run          boot a Debian dom0 in an emulator, serial console on the terminal"
 	@echo "make check        lint, unit, fuzz, guest and system tests; ends in 'N passed, N failed'"
 	@echo "make lint | unit | fuzz-short | guests | system      one part of it"

@@ -53,3 +53,8 @@ windows:
 	+$(Q)$(RUN_TESTS) windows
 .PHONY: gui-test-programs windows
 -include $(patsubst %,$(O)/unit/obj/%.d,$(GUI_DAEMON_SRCS))
+
+# Two qubes on this host: on the user's display, or as a picture of Xvfb's.
+gui-demo: gui vchan
+	$(Q)$(PYTHON) tests/gui/demo.py --out $(O) --picture $(O)/gui-demo.png
+.PHONY: gui-demo

@@ -4,13 +4,14 @@ import os
 import tempfile
 import traceback
 
-from gui import attack_checks, daemon_checks
+from gui import attack_checks, daemon_checks, end_to_end_checks
 from gui.bed import Bed
 
 from . import gui_agent
 from .report import OUT, make, tail
 
-PARTS = [("daemon", daemon_checks.CHECKS), ("attack", attack_checks.CHECKS)]
+PARTS = [("daemon", daemon_checks.CHECKS), ("attack", attack_checks.CHECKS),
+         ("end-to-end", end_to_end_checks.CHECKS)]
 
 
 def name_of(part, check):
@@ -48,9 +49,11 @@ def run_daemon(stage):
     if not good:
         stage.fail("build", "does not build", tail(out, 40))
         return
-    os.makedirs(os.path.join(OUT, "windows"), exist_ok=True)
+    pictures = os.path.join(OUT, "windows")
+    os.makedirs(pictures, exist_ok=True)
     bed = Bed(tempfile.mkdtemp(prefix="windows-"), os.path.join(OUT, "unit/gui/gui-daemon"),
-              os.path.abspath(os.path.join(OUT, "vchan/libvchan.so")))
+              os.path.abspath(os.path.join(OUT, "vchan/libvchan.so")),
+              os.path.join(OUT, "gui/bulkhead-gui-agent"), pictures)
     try:
         for name, check in wanted:
             run_check(stage, bed, name, check)
