@@ -9,7 +9,7 @@ DEPS := \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools dosfstools \
 	busybox-static cpio kmod xz-utils zstd e2fsprogs \
 	mmdebstrap acpica-tools \
-	spin groff-base pkg-config libxml2-dev \
+	spin groff-base pkg-config libxml2-dev procps \
 	libwlroots-dev libwayland-dev wayland-protocols libxkbcommon-dev libpixman-1-dev libdrm-dev libxcb1-dev \
 	xwayland xkb-data adwaita-icon-theme xterm gtk-3-examples foot \
 	libgtk-3-dev libnotify-dev libconfig-dev libseccomp-dev \

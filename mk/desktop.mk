@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The manager of qubes and its commands: build/desktop/{qube-manager,qube,qube-domain}.
+# The manager of qubes and its commands: build/desktop/{qube-manager,qube,qube-domain,qube-session}.
 
 DESKTOP_MANAGER_SRCS := desktop/tool/qube_manager.c $(sort $(wildcard desktop/manager/*.c))
-DESKTOP_SRCS := $(DESKTOP_MANAGER_SRCS) desktop/tool/qube.c desktop/tool/qube_domain.c
-DESKTOP_PROGRAMS := $(addprefix $(O)/desktop/,qube-manager qube qube-domain)
+DESKTOP_SRCS := $(DESKTOP_MANAGER_SRCS) desktop/tool/qube.c desktop/tool/qube_domain.c desktop/tool/qube_session.c
+DESKTOP_WORLD := qrexec/policy/world.c
+DESKTOP_PROGRAMS := $(addprefix $(O)/desktop/,qube-manager qube qube-domain qube-session)
 XML2_CFLAGS := $(shell pkg-config --cflags libxml-2.0 2>/dev/null || echo -I/usr/include/libxml2)
 DESKTOP_CFLAGS := -std=gnu11 -O2 -g -fPIE -fno-strict-aliasing -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(WARNINGS)
 DESKTOP_LDFLAGS := -pie -Wl,-z,now,-z,relro
@@ -28,6 +29,10 @@ $(O)/desktop/qube-domain: $(call desktop_objects,desktop/tool/qube_domain.c)
 	$(say) LD $@
 	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^ -lxenlight -lxentoollog
 
+$(O)/desktop/qube-session: $(call desktop_objects,desktop/tool/qube_session.c $(DESKTOP_WORLD))
+	$(say) LD $@
+	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^
+
 desktop: $(DESKTOP_PROGRAMS)
 all: desktop
 
@@ -35,7 +40,7 @@ DESKTOP_NAMES := clone create kill ls prefs remove run shutdown start tags volum
 install-desktop: desktop
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin lib/qubes share/qubes share/man/man1 share/man/man8 \
 		share/bash-completion/completions) $(DESTDIR)$(UNITDIR)
-	install -m 755 $(O)/desktop/qube $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(O)/desktop/qube $(O)/desktop/qube-session $(DESTDIR)$(PREFIX)/bin/
 	for name in $(DESKTOP_NAMES); do ln -sfn qube $(DESTDIR)$(PREFIX)/bin/qvm-$$name; done
 	install -m 755 $(O)/desktop/qube-manager $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(O)/desktop/qube-domain desktop/qrexec-start-qube $(DESTDIR)$(PREFIX)/lib/qubes/
@@ -43,11 +48,11 @@ install-desktop: desktop
 	install -m 644 desktop/completion/qube.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qube
 	for unit in desktop/systemd/*.service; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
-	install -m 644 docs/man/qube.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/qube.1 docs/man/qube-session.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	for name in $(DESKTOP_NAMES); do echo '.so man1/qube.1' > $(DESTDIR)$(PREFIX)/share/man/man1/qvm-$$name.1; done
 	install -m 644 docs/man/qube-manager.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
--include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS)))
+-include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS) $(DESKTOP_WORLD)))
 .PHONY: desktop install-desktop
 
 # test_desktop_manager runs the programs, built like unit tests: with the sanitizers.
@@ -60,6 +65,10 @@ $(O)/unit/desktop/qube: $(O)/unit/obj/desktop/tool/qube.c.o
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^
-$(O)/unit/obj/tests/unit/test_desktop_manager.c.o: $(addprefix $(O)/unit/,desktop/qube-manager desktop/qube \
+$(O)/unit/desktop/qube-session: $(patsubst %,$(O)/unit/obj/%.o,desktop/tool/qube_session.c $(DESKTOP_WORLD))
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^
+$(O)/unit/obj/tests/unit/test_desktop_manager.c.o: $(addprefix $(O)/unit/,desktop/qube-manager desktop/qube desktop/qube-session \
 	qubesdb/qubesdb-daemon qubesdb/qubesdb-cmd) $(QREXEC_UNIT_PROGRAMS)
 -include $(patsubst %,$(O)/unit/obj/%.d,$(DESKTOP_SRCS))

@@ -256,6 +256,25 @@ static void test_clone_and_remove(void **state)
 	assert_non_null(strstr(out, "private\nblue\n0\n0\ndebian: "));
 }
 
+/* A gui-daemon for each running qube, in place of which a script says how it was called, and sleeps. */
+static void test_session(void **state)
+{
+	(void)state;
+	write_program("gui-daemon", "#!/bin/sh\necho \"$@\" >>$T/guis\nexec sleep 1000\n");
+	assert_int_equal(
+		sh("touch guis; qube-session --run $T/run >session.log 2>&1 & echo $! >session.pid\n"
+		   "seen() { [ \"$(wc -l <guis)\" = $1 ]; }\n"
+		   "children() { [ \"$(pgrep -P $(cat session.pid) | wc -l)\" = $1 ]; }\n"
+		   "qube start work && await seen 1 && qube prefs work label green && await seen 2 && await children 1 && "
+		   "kill $(pgrep -P $(cat session.pid)) && await seen 3 && qube kill work && await children 0 && "
+		   "kill $(cat session.pid) && while kill -0 $(cat session.pid) 2>/dev/null; do sleep 0.05; done; "
+		   "cut -d' ' -f 1,3-6 guis; qube prefs work label blue"),
+		0);
+	assert_string_equal(
+		out, "--domain --name work --label blue\n--domain --name work --label green\n"
+		     "--domain --name work --label green\n");
+}
+
 static void test_damaged_list_is_kept(void **state)
 {
 	(void)state;
@@ -294,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_disposables),
 		cmocka_unit_test(test_preferences),
 		cmocka_unit_test(test_clone_and_remove),
+		cmocka_unit_test(test_session),
 		cmocka_unit_test(test_damaged_list_is_kept),
 		cmocka_unit_test(test_usage),
 	};
