@@ -164,6 +164,23 @@ static pid_t fork_with_pipes(bool with_err, struct stream *stream)
 	return pid;
 }
 
+/* Nobody has anything for it or wants anything of it. */
+static pid_t fork_alone(void)
+{
+	pid_t pid = fork();
+	int null;
+
+	if (pid)
+		return pid;
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	null = open("/dev/null", O_RDWR);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+		_exit(WIRE_EXIT_PROBLEM);
+	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	return 0;
+}
+
 int service_spawn_local(char *const argv[], struct stream *stream)
 {
 	pid_t pid = fork_with_pipes(false, stream);
@@ -211,12 +228,12 @@ static int prepare(struct job *job)
 	return 0;
 }
 
-static int start(struct job *job, struct stream *stream)
+static int start(struct job *job, struct stream *stream, bool just_exec)
 {
 	int fd;
 
 	if (job->kind == SERVICE_PROGRAM) {
-		pid_t pid = fork_with_pipes(true, stream);
+		pid_t pid = just_exec ? fork_alone() : fork_with_pipes(true, stream);
 
 		if (pid == 0)
 			run_child(job->call, job->path, job->user, job->dirs->session_dir);
@@ -254,12 +271,10 @@ static int serve(struct job *job, libvchan_t *vchan, bool just_exec)
 	if (!rc && job->builtin && !just_exec)
 		return run_builtin(job, vchan);
 	if (!rc)
-		rc = start(job, &stream);
-	if (!rc && just_exec) {
+		rc = start(job, &stream, just_exec);
+	if (!rc && just_exec && stream.socket) {
 		close(stream.to_local);
 		close(stream.from_local);
-		if (stream.err_local >= 0)
-			close(stream.err_local);
 	}
 	return rc || just_exec ? stream_end(vchan, rc) : stream_run(&stream);
 }

@@ -174,7 +174,7 @@ static void test_just_exec(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		sh("rm -f mark; dom0 -d work -e \"$U:sleep 0.3; echo done >$T/mark; exit 9\"; "
+		sh("rm -f mark; dom0 -d work -e \"$U:sleep 0.3; echo out || exit; echo done >$T/mark; exit 9\"; "
 		   "c=$?; for i in $(seq 100); do [ -s mark ] && break; sleep 0.1; done; "
 		   "cat mark; exit $c"),
 		0);
