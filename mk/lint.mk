@@ -9,6 +9,11 @@ TIDY_SRCS := $(filter %.c,$(HV_SRCS))
 
 TIDY_FLAGS = $(HV_CPPFLAGS) $(subst $(shell $(CC) -print-file-name=include),$(shell $(CLANG) -print-file-name=include),$(HV_CFLAGS))
 
+# Programs and libraries of user space. Their headers are theirs; the rest of the rule is the same.
+USER_TIDY_SRCS := $(sort $(wildcard vchan/*.c qrexec/*/*.c))
+$(USER_TIDY_SRCS:%=$(O)/lint/%.tidy): TIDY_FLAGS = -std=gnu11 -Ivchan
+$(USER_TIDY_SRCS:%=$(O)/lint/%.tidy): $(wildcard vchan/*.h qrexec/*/*.h)
+
 # What was found clean once is clean: remembered by a hash of all that the compiler sees, comments included. The static
 # analyzer takes up to a few seconds for a file, the hash some milliseconds.
 $(O)/lint/%.tidy: % .clang-tidy $(HV_ALL_HEADERS) | $(ABI)
@@ -25,7 +30,7 @@ $(O)/lint/%.alone: % $(HV_ALL_HEADERS) $(O)/hv/.flags | $(ABI)
 	$(Q)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -Wno-unused-macros -fsyntax-only -x c -include $< /dev/null
 	@touch $@
 
-lint-tidy: $(TIDY_SRCS:%=$(O)/lint/%.tidy)
+lint-tidy: $(TIDY_SRCS:%=$(O)/lint/%.tidy) $(USER_TIDY_SRCS:%=$(O)/lint/%.tidy)
 lint-headers: $(LINT_HEADERS:%=$(O)/lint/%.alone)
 lint:
 	+$(Q)$(RUN_TESTS) lint

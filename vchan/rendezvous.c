@@ -52,7 +52,7 @@ static int publish(struct vchan_local *local, int directory)
 	static atomic_uint serial;
 	struct sockaddr_un address;
 	char temporary[80];
-	struct stat st;
+	struct stat st = {0};
 	socklen_t length;
 	int rc = 0;
 

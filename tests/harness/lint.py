@@ -53,7 +53,7 @@ def check_format(files):
 
 
 def check_cppcheck(files):
-    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qubesdb/", "desktop/") if f.endswith(".c")]
+    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qrexec/", "qubesdb/", "desktop/") if f.endswith(".c")]
     if not sources:
         return ""
     work = os.path.join(OUT, "lint", "cppcheck")
@@ -77,8 +77,16 @@ def check_make(target):
 
 def check_clang(_files):
     """The other compiler accepts everything, too."""
-    good, out = make("CC=clang", f"O={OUT}/clang", "hypervisor", "tools", keep_going=True)
+    good, out = make("CC=clang", f"O={OUT}/clang", "hypervisor", "tools", "vchan", "qrexec", keep_going=True)
     return "" if good else "\n".join(line for line in out.splitlines() if "error" in line) or "make failed"
+
+
+def check_shell(files):
+    """Scripts that are installed: those that say so in their first line, and completions."""
+    scripts = [f for f in files if f.startswith("qrexec/etc/") and not os.path.islink(f) and
+               (text_of(f).startswith("#!/bin/sh") or "/completion/" in f)]
+    found = [output_of(["shellcheck", "-s", "bash" if "/completion/" in f else "sh", f]) for f in scripts]
+    return "\n".join(out for code, out in found if code)
 
 
 def check_neutral(files):
@@ -124,6 +132,7 @@ CHECKS = [
     ("cppcheck", check_cppcheck),
     ("clang-tidy", check_make("lint-tidy")),
     ("builds-with-clang", check_clang),
+    ("shellcheck", check_shell),
     ("headers-alone", check_make("lint-headers")),
     ("common-is-neutral", check_neutral),
     ("vendor-words", check_vendor),
