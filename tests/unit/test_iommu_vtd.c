@@ -444,6 +444,9 @@ static void hypervisor_memory(void **state)
 	assert_int_equal(iommu_map(&d0, gfn_from(1), mfn_from(FAKE_VTD_PADDR >> 12), 0, RW),
 			 -EPERM);
 	assert_int_equal(iommu_map(&d0, gfn_from(0xc0000), mfn_from(0xc0000), 18, RW), -EPERM);
+	/* Given up by the hypervisor: memory like any other. */
+	iommu_unprotect(0x2000000, 0x2001000);
+	assert_int_equal(iommu_map(&d0, gfn_from(0x2000), mfn_from(0x2000), 0, RW), 0);
 	/* Device memory, and RAM that was never ours. */
 	assert_int_equal(iommu_map(&d0, gfn_from(0xd0000), mfn_from(0xd0000), 0, RW), 0);
 	assert_int_equal(iommu_map(&d0, gfn_from(0x445), mfn_from(0x445), 0, RW), 0);

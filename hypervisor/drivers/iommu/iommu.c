@@ -83,6 +83,16 @@ int iommu_protect(uint64_t base, uint64_t end)
 	return 0;
 }
 
+void iommu_unprotect(uint64_t base, uint64_t end)
+{
+	for (unsigned i = 0; i < protected_count; i++) {
+		if (protected[i].base == base && protected[i].end == end) {
+			protected[i] = protected[--protected_count];
+			return;
+		}
+	}
+}
+
 static bool range_protected(uint64_t base, uint64_t end)
 {
 	for (unsigned i = 0; i < protected_count; i++)

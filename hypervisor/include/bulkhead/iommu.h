@@ -56,6 +56,8 @@ uint64_t iommu_superpages(void);
 bool iommu_owns(uint64_t paddr);
 /* [base, end) is never mapped for a device: what is the hypervisor's without being its heap (its image). 0 or -ENOMEM. */
 int iommu_protect(uint64_t base, uint64_t end);
+/* Takes back one call of iommu_protect(), once what lay there has been given up; before dom0 runs. */
+void iommu_unprotect(uint64_t base, uint64_t end);
 /* Reserved memory regions for dom0's p2m: calls fn for each. */
 void iommu_for_each_reserved(void (*fn)(uint64_t base, uint64_t end, void *arg), void *arg);
 

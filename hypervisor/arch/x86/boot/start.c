@@ -239,13 +239,21 @@ static void __init choose_vendor(void)
 		panic("SVM is switched off by the firmware: enable virtualisation there");
 }
 
+static uint64_t image_paddr_of(const char *va)
+{
+	return image_paddr() + (uint64_t)(va - image_start);
+}
+
 static void __init init_iommu(void)
 {
 	int err = pci_scan();
 
 	if (err)
 		panic("PCI: the scan failed: error %d", err);
-	if (iommu_protect(image_paddr(), image_paddr() + (uint64_t)(image_end - image_start)))
+	/* In three parts, as the one in the middle becomes free memory in the end. */
+	if (iommu_protect(image_paddr(), image_paddr_of(init_start)) ||
+	    iommu_protect(image_paddr_of(init_start), image_paddr_of(init_end)) ||
+	    iommu_protect(image_paddr_of(init_end), image_paddr_of(image_end)))
 		panic("no memory to protect the hypervisor's image");
 	err = iommu_init();
 	if (err == -ENODEV)
@@ -368,6 +376,7 @@ void start_hypervisor(void)
 	paging_seal();
 	smp_release();
 	cpu_call_all(flush_tlb, NULL);
+	iommu_unprotect(image_paddr_of(init_start), image_paddr_of(init_end));
 	paging_free_init();
 	dom0_start();
 	cpu_loop();
