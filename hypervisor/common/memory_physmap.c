@@ -372,8 +372,12 @@ int64_t memop_acquire_resource(struct memop *m)
 	struct resource r;
 	struct domain *d;
 	uint32_t size;
-	int64_t rc = read_resource(m, &r);
+	int64_t rc;
 
+	/* Such an entry keeps a page of another domain alive: one domain only is trusted to let go of it (ABI). */
+	if (!m->caller->hardware)
+		return -EACCES;
+	rc = read_resource(m, &r);
 	if (rc)
 		return rc;
 	d = r.domid == DOMID_SELF ? NULL : domain_get_by_id(r.domid);
