@@ -4,6 +4,7 @@ import fnmatch
 import glob
 import os
 import re
+import struct
 import subprocess
 
 from harness.report import OUT, build_hypervisor, make, tail
@@ -11,21 +12,53 @@ from images import debian
 from . import machine
 from .boot import BAD_LINES, HYPERVISOR, medium
 
+PLACES = ("tests/guests", "tests/guests/x86_32")
 ORACLE = "tests/oracle"
 DIFFERENCES = os.path.join(ORACLE, "differences.txt")
 LINES = re.compile(r"^(RESULT (\w+): (ok|FAIL.*)|VALUE (.*))$", re.M)
 
 
 def names():
-    return sorted(os.path.basename(s)[:-2] for s in glob.glob("tests/guests/*.c"))
+    return sorted(os.path.basename(s)[:-2] for place in PLACES for s in glob.glob(f"{place}/*.c"))
 
 
-def boot(name):
+def source_of(name):
+    found, = (path for place in PLACES for path in glob.glob(f"{place}/{name}.c"))
+    return found
+
+
+def declared(source, what):
+    """The words behind "// what:" in the first ten lines of the test kernel's source."""
+    with open(source, encoding="ascii") as f:
+        for line, _ in zip(f, range(10)):
+            if line.startswith(f"// {what}:"):
+                return line.split(":", 1)[1].split()
+    return []
+
+
+def guests_module(source, place):
+    """The guests that a test kernel builds, one behind the other: as tests/guests/lib/builder.c reads them."""
+    path = os.path.join(place, os.path.basename(source)[:-2] + ".guests")
+    with open(path, "wb") as f:
+        for guest in declared(source, "guests"):
+            with open(os.path.join(place, "domu", f"{guest}.elf"), "rb") as elf:
+                data = elf.read()
+            f.write(struct.pack("<8s24sQ24x", b"BHGUEST", guest.encode(), len(data)))
+            f.write(data + bytes(-len(data) % 64))
+    return path
+
+
+def boot(name, words="guest-words", limit=300):
     """Runs one test kernel; returns (its lines, the machine, the problem or None)."""
-    elf = os.path.join(OUT, "guests", f"{name}.elf")
-    image = medium("", modules=[(elf, "guest-words")], dom0_mem="256M")
+    source, place = source_of(name), os.path.join(OUT, "guests")
+    modules = [(os.path.join(place, f"{name}.elf"), words)]
+    if declared(source, "guests"):
+        modules.append((guests_module(source, place), ""))
+    image = medium("", modules=modules, dom0_mem="256M")
+    options = dict(word.partition("=")[::2] for word in declared(source, "machine"))
     problem = None
-    with machine.Machine(f"guest-{name}", image, "bios-vtd", 1, 2048, machine.EDU, limit=120) as vm:
+    with machine.Machine(f"guest-{name}", image, "bios-vtd", int(options.get("smp", 1)), 2048, machine.EDU,
+                         icount="icount" in options, limit=limit) as vm:
         try:
             vm.wait_for("^GUEST-START")
             vm.wait_for("^GUEST-(DONE|STOPPED)")
@@ -84,7 +117,7 @@ def compare(stage, name, lines):
     for line in oracle:
         found = LINES.match(line)
         if found[4] is not None and found[4] not in values:
-            word = " ".join(found[4].split()[:2])
+            word = " ".join(found[4].split()[:2]).rstrip(":")
             if not any(fnmatch.fnmatchcase(f"{name} VALUE {word}", key) for key in known):
                 ours = [v for v in values if v.split()[:2] == found[4].split()[:2]]
                 stage.fail(f"{name}.value", f"the oracle has '{found[4]}', here it is '{'; '.join(ours)}'")

@@ -15,15 +15,28 @@ static void put(struct sink *sink, char c)
 		sink->out[sink->used++] = c;
 }
 
+/* Divides, and returns the remainder: 16 bits at a time, as a 32-bit kernel has no 64-bit division. */
+static unsigned int divide(uint64_t *value, unsigned int base)
+{
+	uint32_t rest = 0;
+
+	for (int shift = 48; shift >= 0; shift -= 16) {
+		uint32_t part = rest << 16 | (uint32_t)(*value >> shift & 0xffff);
+
+		*value = (*value & ~(0xffffull << shift)) | (uint64_t)(part / base) << shift;
+		rest = part % base;
+	}
+	return rest;
+}
+
 static void put_number(struct sink *sink, uint64_t value, unsigned int base, int width, char pad)
 {
 	char digits[24];
 	int n = 0;
 
-	do {
-		digits[n++] = "0123456789abcdef"[value % base];
-		value /= base;
-	} while (value);
+	do
+		digits[n++] = "0123456789abcdef"[divide(&value, base)];
+	while (value);
 	while (width-- > n)
 		put(sink, pad);
 	while (n)
@@ -43,7 +56,8 @@ static void put_string(struct sink *sink, const char *text, int width)
 /* One conversion behind a '%'; returns what follows it. Knows d i u x c s p, l and ll, width and zero. */
 static const char *convert(struct sink *sink, const char *format, __builtin_va_list *args)
 {
-	bool is_long = false, alternate = false;
+	bool alternate = false;
+	unsigned int longs = 0;
 	char pad = ' ';
 	int width = 0;
 	int64_t number;
@@ -55,11 +69,13 @@ static const char *convert(struct sink *sink, const char *format, __builtin_va_l
 	for (; *format >= '0' && *format <= '9'; format++)
 		width = width * 10 + *format - '0';
 	for (; *format == 'l' || *format == 'z'; format++)
-		is_long = true;
+		longs++;
 	switch (*format) {
 	case 'd':
 	case 'i':
-		number = is_long ? __builtin_va_arg(*args, long) : __builtin_va_arg(*args, int);
+		number = longs > 1 ? __builtin_va_arg(*args, long long)
+			 : longs   ? __builtin_va_arg(*args, long)
+				   : __builtin_va_arg(*args, int);
 		if (number < 0)
 			put(sink, '-');
 		put_number(sink, number < 0 ? -(uint64_t)number : (uint64_t)number, 10, width, pad);
@@ -69,8 +85,9 @@ static const char *convert(struct sink *sink, const char *format, __builtin_va_l
 		if (alternate)
 			put_string(sink, "0x", 0);
 		put_number(sink,
-			   is_long ? __builtin_va_arg(*args, unsigned long)
-				   : __builtin_va_arg(*args, unsigned int),
+			   longs > 1 ? __builtin_va_arg(*args, unsigned long long)
+			   : longs   ? __builtin_va_arg(*args, unsigned long)
+				     : __builtin_va_arg(*args, unsigned int),
 			   *format == 'x' ? 16 : 10, width, pad);
 		break;
 	case 'p':
@@ -106,9 +123,14 @@ int guest_format(char *out, size_t size, const char *format, __builtin_va_list a
 	return (int)sink.used;
 }
 
+/* Other domains than dom0 print to their PV console: a release build of stock Xen takes nothing else from them. */
 static void write_out(const char *text, int length)
 {
-	hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, (uint64_t)length, ADDRESS(text));
+	if (!guest_is_dom0()) {
+		domu_write(text, length);
+		return;
+	}
+	hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, (unsigned int)length, ADDRESS(text));
 }
 
 /* One call is one line on the console. */

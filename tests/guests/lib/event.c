@@ -4,6 +4,9 @@
 #include <xen/hvm/hvm_op.h>
 #include <xen/memory.h>
 
+/* Of the words of the 2-level layout: as wide as a register. */
+#define WORD_BITS (8 * sizeof(xen_ulong_t))
+
 static uint8_t shared_page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 struct shared_info *event_shared_info;
 volatile unsigned int event_upcalls;
@@ -51,17 +54,17 @@ int event_init(void)
 /* Tells whether the port is pending, and clears it. */
 bool event_take_pending(evtchn_port_t port)
 {
-	xen_ulong_t bit = (xen_ulong_t)1 << (port % 64);
+	xen_ulong_t bit = (xen_ulong_t)1 << (port % WORD_BITS);
 
-	return __atomic_fetch_and(&event_shared_info->evtchn_pending[port / 64], ~bit,
+	return __atomic_fetch_and(&event_shared_info->evtchn_pending[port / WORD_BITS], ~bit,
 				  __ATOMIC_SEQ_CST) &
 	       bit;
 }
 
 void event_mask(evtchn_port_t port)
 {
-	__atomic_fetch_or(&event_shared_info->evtchn_mask[port / 64], (xen_ulong_t)1 << (port % 64),
-			  __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&event_shared_info->evtchn_mask[port / WORD_BITS],
+			  (xen_ulong_t)1 << (port % WORD_BITS), __ATOMIC_SEQ_CST);
 }
 
 void event_unmask(evtchn_port_t port)

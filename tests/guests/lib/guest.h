@@ -14,11 +14,14 @@
 
 #define PAGE_BYTES 4096u
 
+#ifdef __x86_64__
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
 	uint64_t vector, error;
 	uint64_t rip, cs, rflags, rsp, ss;
 };
+
+#endif
 
 enum trap_vector {
 	TRAP_DE = 0,
@@ -62,6 +65,10 @@ bool guest_failed(void);
 void guest_begin_test(const char *name);
 #define VALUE(...) guest_print("VALUE " __VA_ARGS__)
 
+/* domu.c */
+bool guest_is_dom0(void);
+void domu_write(const char *text, int length);
+
 /* string.c */
 void *memset(void *to, int value, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
@@ -79,6 +86,10 @@ extern uint32_t guest_xen_leaf;
 void guest_main(void);
 void guest_end_run(void) __attribute__((noreturn));
 
+/* setup.c */
+void guest_setup(void);
+
+#ifdef __x86_64__
 /* trap.c */
 typedef void guest_handler(struct trap_frame *frame);
 extern uint8_t guest_trap_stubs[256][16];
@@ -88,6 +99,8 @@ void guest_trap(struct trap_frame *frame);
 void guest_on(unsigned int vector, guest_handler *handler);
 /* The vector of the last fault that a *_safe function met. */
 extern unsigned int guest_fault_vector;
+
+#endif
 
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
@@ -112,8 +125,9 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 			 : "memory");
 }
 
-#define FIXUP(from, to) \
- ".pushsection .guest_fixups, \"a\"\n\t.balign 8\n\t.quad " from ", " to "\n\t.popsection\n"
+#ifdef __x86_64__
+# define FIXUP(from, to) \
+  ".pushsection .guest_fixups, \"a\"\n\t.balign 8\n\t.quad " from ", " to "\n\t.popsection\n"
 
 /* True when the access did not fault; on a fault guest_fault_vector tells which. */
 static inline bool rdmsr_safe(uint32_t msr, uint64_t *ret_value)
@@ -151,6 +165,8 @@ static inline bool read_safe(const volatile void *address, uint32_t *ret_value)
 	return good;
 }
 
+#endif
+
 static inline uint64_t rdtsc(void)
 {
 	uint32_t low, high;
@@ -180,6 +196,7 @@ static inline void cpu_pause(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+#ifdef __x86_64__
 static inline uint64_t read_cr8(void)
 {
 	uint64_t value;
@@ -192,6 +209,8 @@ static inline void write_cr8(uint64_t value)
 {
 	__asm__ volatile("movq %0, %%cr8" : : "r"(value) : "memory");
 }
+
+#endif
 
 static inline void outb(uint16_t port, uint8_t value)
 {
@@ -220,6 +239,7 @@ static inline uint32_t inl(uint16_t port)
 }
 
 /* A hypercall through the hypercall page, with up to five arguments. */
+#ifdef __x86_64__
 static inline long hypercall5(unsigned int number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
 			      uint64_t e)
 {
@@ -234,17 +254,32 @@ static inline long hypercall5(unsigned int number, uint64_t a, uint64_t b, uint6
 	return result;
 }
 
-static inline long hypercall2(unsigned int number, uint64_t a, uint64_t b)
+#else
+static inline long hypercall5(unsigned int number, uint32_t a, uint32_t b, uint32_t c, uint32_t d,
+			      uint32_t e)
+{
+	long result;
+
+	__asm__ volatile("call *%%eax"
+			 : "=a"(result), "+b"(a), "+c"(b), "+d"(c), "+S"(d), "+D"(e)
+			 : "0"(guest_hypercall_page + number * 32)
+			 : "memory");
+	return result;
+}
+#endif
+
+static inline long hypercall2(unsigned int number, uintptr_t a, uintptr_t b)
 {
 	return hypercall5(number, a, b, 0, 0, 0);
 }
 
-static inline long hypercall3(unsigned int number, uint64_t a, uint64_t b, uint64_t c)
+static inline long hypercall3(unsigned int number, uintptr_t a, uintptr_t b, uintptr_t c)
 {
 	return hypercall5(number, a, b, c, 0, 0);
 }
 
-#define ADDRESS(pointer) ((uint64_t)(uintptr_t)(pointer))
+/* As wide as a register: arguments of hypercalls. */
+#define ADDRESS(pointer) ((uintptr_t)(pointer))
 
 /* apic.c */
 enum apic_reg {

@@ -21,10 +21,11 @@ static uint32_t find_xen_leaf(void)
 	return 0;
 }
 
-/* A reset, as a dom0 that says "poweroff" without ACPI only halts the machine. */
+/* Of dom0 a reset, as one that says "poweroff" without ACPI only halts the machine. */
 void guest_end_run(void)
 {
-	struct sched_shutdown op = {.reason = SHUTDOWN_reboot};
+	struct sched_shutdown op = {.reason = guest_is_dom0() ? SHUTDOWN_reboot
+							      : SHUTDOWN_poweroff};
 
 	hypercall2(__HYPERVISOR_sched_op, SCHEDOP_shutdown, ADDRESS(&op));
 	for (;;)
@@ -35,7 +36,6 @@ void guest_main(void)
 {
 	uint32_t regs[4];
 
-	guest_traps_init();
 	guest_xen_leaf = find_xen_leaf();
 	if (!guest_xen_leaf)
 		for (;;)
@@ -44,10 +44,7 @@ void guest_main(void)
 	wrmsr(regs[1], ADDRESS(guest_hypercall_page));
 	guest_print("GUEST-START");
 	guest_begin_test("setup");
-	if (!apic_init())
-		guest_print("GUEST-NOTE no x2APIC");
-	if (event_init())
-		guest_fail("event channels cannot be set up");
+	guest_setup();
 	for (const struct guest_test *t = guest_tests_begin; t < guest_tests_end; t++) {
 		cli();
 		guest_begin_test(t->name);

@@ -66,6 +66,7 @@ entry64:
 	movl %eax, %gs
 	movq $guest_stack_top, %rsp
 	xorl %ebp, %ebp
+	call guest_traps_init
 	call guest_main
 1:	hlt
 	jmp 1b

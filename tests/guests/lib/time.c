@@ -16,8 +16,9 @@ uint64_t time_now(void)
 			delta <<= info->tsc_shift;
 		else
 			delta >>= -info->tsc_shift;
-		now = info->system_time +
-		      (uint64_t)((unsigned __int128)delta * info->tsc_to_system_mul >> 32);
+		/* 96 bits, of which the upper 64 count: without a type that not every CPU has. */
+		now = info->system_time + (delta >> 32) * info->tsc_to_system_mul +
+		      ((delta & 0xffffffff) * info->tsc_to_system_mul >> 32);
 		__asm__ volatile("" : : : "memory");
 	} while ((version & 1) || version != info->version);
 	return now;
