@@ -58,3 +58,13 @@ windows:
 gui-demo: gui vchan
 	$(Q)$(PYTHON) tests/gui/demo.py --out $(O) --picture $(O)/gui-demo.png
 .PHONY: gui-demo
+
+# Measurements on this host, against Xephyr.
+$(O)/bench/gui-client: bench/gui-client.c $(O)/gui/.flags
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUI_CFLAGS) -pie -o $@ $< -lX11 -lXext
+bench-gui: gui vchan $(O)/bench/gui-client
+	$(Q)$(PYTHON) bench/gui.py --out $(O)
+bench: bench-gui
+.PHONY: bench-gui
