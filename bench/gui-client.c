@@ -21,6 +21,7 @@ struct client {
 	XImage *image;
 	XShmSegmentInfo info;
 	unsigned int width, height;
+	bool shared;
 };
 
 static void fail(const char *what)
@@ -53,6 +54,15 @@ static void make_image(struct client *client)
 {
 	Display *display = client->display;
 
+	client->shared = XShmQueryExtension(display);
+	if (!client->shared) {
+		client->image = XCreateImage(display, DefaultVisual(display, 0), 24, ZPixmap, 0,
+					     calloc(client->height, client->width * 4),
+					     client->width, client->height, 32, 0);
+		if (!client->image || !client->image->data)
+			fail("no image");
+		return;
+	}
 	client->image = XShmCreateImage(display, DefaultVisual(display, 0), 24, ZPixmap, NULL,
 					&client->info, client->width, client->height);
 	if (!client->image)
@@ -79,8 +89,12 @@ static void paint(struct client *client, unsigned int frame, unsigned int size)
 		memset(client->image->data + (size_t)row * (size_t)client->image->bytes_per_line +
 			       (size_t)x * 4,
 		       (int)(frame * 7 + row) & 255, (size_t)width * 4);
-	XShmPutImage(client->display, client->window, client->gc, client->image, (int)x, (int)y,
-		     (int)x, (int)y, width, height, False);
+	if (client->shared)
+		XShmPutImage(client->display, client->window, client->gc, client->image, (int)x,
+			     (int)y, (int)x, (int)y, width, height, False);
+	else
+		XPutImage(client->display, client->window, client->gc, client->image, (int)x,
+			  (int)y, (int)x, (int)y, width, height);
 	XSync(client->display, False);
 }
 

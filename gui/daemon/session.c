@@ -81,7 +81,6 @@ static void dispatch(struct session *session)
 {
 	int rc;
 
-	gui_maps_receive(session->maps);
 	rc = gui_channel_dispatch(session->channel, BUDGET);
 	view_flush(session->view);
 	if (rc < 0)
@@ -412,13 +411,26 @@ static bool start(struct session *session)
 	return true;
 }
 
+static guint watch_channel(struct session *session)
+{
+	GSource *source = g_unix_fd_source_new(gui_channel_fd(session->channel), G_IO_IN);
+	guint id;
+
+	g_source_set_priority(source, G_PRIORITY_DEFAULT + 10);
+	g_source_set_callback(source, G_SOURCE_FUNC(on_channel), session, NULL);
+	/* There are no loops within loops; but GLib would take it out and put it back, which wakes the loop again. */
+	g_source_set_can_recurse(source, TRUE);
+	id = g_source_attach(source, NULL);
+	g_source_unref(source);
+	return id;
+}
+
 static void run(struct session *session)
 {
 	unsigned int seconds = session->options->config.startup_timeout;
 	guint channel, maps = 0, term, interrupt;
 
-	channel = g_unix_fd_add_full(G_PRIORITY_DEFAULT + 10, gui_channel_fd(session->channel),
-				     G_IO_IN, on_channel, session, NULL);
+	channel = watch_channel(session);
 	if (gui_maps_fd(session->maps) >= 0)
 		maps = g_unix_fd_add(gui_maps_fd(session->maps), G_IO_IN, on_maps, session);
 	term = g_unix_signal_add(SIGTERM, on_signal, session);

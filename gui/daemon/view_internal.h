@@ -62,6 +62,7 @@ struct frame {
 	int x, y; /* of the pointer, last seen */
 	cairo_region_t *damage;
 	bool queued, in_flight;
+	unsigned int inline_run; /* pictures sent since the server last answered */
 };
 
 /* Reports a result of the model; errors end the session. */

@@ -11,6 +11,10 @@
 /* What one picture carries at most; larger damage goes in several. A row always fits. */
 #define SEGMENT_MAX    (16u << 20)
 #define SEGMENT_MIN    (256u << 10)
+/* Up to so many bytes it is cheaper to send the pixels along than to hear when shared memory was read. */
+#define INLINE_MAX     8192u
+/* But after so many pictures without an answer of the server, one is asked for. */
+#define INLINE_RUN     32u
 /* Above so many rectangles their common outline is cheaper. */
 #define RECTANGLES_MAX 32
 
@@ -183,7 +187,7 @@ static void decorate(struct frame *frame, char *pixels, size_t count)
 }
 
 static void put(struct frame *frame, struct segment *segment, size_t offset,
-		const cairo_rectangle_int_t *area, bool last)
+		const cairo_rectangle_int_t *area, bool shared, bool last)
 {
 	struct view *view = frame->view;
 	XImage *image;
@@ -194,7 +198,7 @@ static void put(struct frame *frame, struct segment *segment, size_t offset,
 	if (!image)
 		return;
 	image->bytes_per_line = area->width * 4;
-	if (view->shm) {
+	if (shared) {
 		XShmPutImage(view->x, frame->inner, view->gc, image, 0, 0, area->x - frame->inset,
 			     area->y - frame->inset, (unsigned int)area->width,
 			     (unsigned int)area->height, last);
@@ -230,9 +234,11 @@ static int choose(struct frame *frame, cairo_rectangle_int_t chosen[RECTANGLES_M
 	return count;
 }
 
-/* True if a picture was sent. */
+/* True if pictures were sent that the server still has to read from the segment. */
 static bool paint_frame(struct frame *frame, struct segment *segment)
 {
+	bool shared;
+
 	cairo_rectangle_int_t chosen[RECTANGLES_MAX];
 	const struct image *image;
 	size_t bytes, offset = 0;
@@ -240,25 +246,26 @@ static bool paint_frame(struct frame *frame, struct segment *segment)
 	int count, i;
 
 	image = frame->shown || frame->window->docked ? visible(frame, &x, &y) : NULL;
-	if (!image) {
+	count = image ? choose(frame, chosen, &bytes) : 0;
+	if (!count || !allocate_segment(frame->view, segment, bytes)) {
+		/* Nothing to be seen, or no memory for it: the next damage is another try. */
 		cairo_region_destroy(frame->damage);
 		frame->damage = cairo_region_create();
 		return false;
 	}
-	count = choose(frame, chosen, &bytes);
-	if (!count || !allocate_segment(frame->view, segment, bytes))
-		return false;
+	shared = frame->view->shm && (bytes > INLINE_MAX || frame->inline_run >= INLINE_RUN);
+	frame->inline_run = shared ? 0 : frame->inline_run + 1;
 	for (i = 0; i < count; i++) {
 		size_t size = (size_t)chosen[i].width * (size_t)chosen[i].height * 4;
 
 		copy_rectangle(segment->info.shmaddr + offset, image, chosen[i].x + x,
 			       chosen[i].y + y, chosen[i].width, chosen[i].height);
 		decorate(frame, segment->info.shmaddr + offset, size / 4);
-		put(frame, segment, offset, &chosen[i], i == count - 1);
+		put(frame, segment, offset, &chosen[i], shared, i == count - 1);
 		cairo_region_subtract_rectangle(frame->damage, &chosen[i]);
 		offset += size;
 	}
-	return true;
+	return shared;
 }
 
 void paint_flush(struct view *view)
@@ -276,14 +283,14 @@ void paint_flush(struct view *view)
 		segment = free_segment(view);
 		if (!segment)
 			return;
-		if (paint_frame(frame, segment) && view->shm) {
+		if (paint_frame(frame, segment)) {
 			segment->busy = frame->inner;
 			frame->in_flight = true;
 		}
 		if (cairo_region_is_empty(frame->damage)) {
 			g_queue_delete_link(&view->dirty, link);
 			frame->queued = false;
-		} else if (!view->shm) {
+		} else if (!frame->in_flight) {
 			next = link;
 		}
 	}
