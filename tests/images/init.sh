@@ -188,6 +188,24 @@ check_net() {
     ok "$(interrupts eth0) interrupts"
 }
 
+# The same card with its pin in place of messages: a level-triggered interrupt through the I/O APIC.
+check_intx() {
+    local irqs
+    ip link set eth0 down
+    modprobe -r e1000e
+    modprobe e1000e IntMode=0
+    until_true 50 test -d /sys/class/net/eth0 || { fail "eth0 did not come back"; return; }
+    ip addr add 10.0.2.15/24 dev eth0
+    ip link set eth0 up
+    until_true 100 grep -q 1 /sys/class/net/eth0/carrier || { fail "no carrier"; return; }
+    grep -q 'IO-APIC.*fasteoi.*eth0' /proc/interrupts || { fail "$(grep eth0 /proc/interrupts)"; return; }
+    until_true 20 ping -c 1 -W 2 10.0.2.2 || { fail "no answer to ping"; return; }
+    irqs=$(interrupts eth0)
+    ping -c 20 -i 0.05 -s 1400 -W 5 -q 10.0.2.2 > /run/ping || { fail "$(grep loss /run/ping)"; return; }
+    irqs=$(($(interrupts eth0) - irqs))
+    [ "$irqs" -ge 5 ] && ok "$irqs interrupts" || fail "$irqs interrupts for 20 packets"
+}
+
 check_usb() {
     local tablet
     modprobe xhci-pci

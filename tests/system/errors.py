@@ -126,10 +126,23 @@ def bad_value(stage, name):
     accepted(stage, name, r"^.*loglvl=nonsense.*(no effect|ignored).*$", "loglvl=nonsense")
 
 
+def text_on_screen(vm):
+    """None, or why the display does not show lines of text: of the 16 pixels of each row some are lit, never many."""
+    width, height, pixels = vm.screen()
+    background = pixels[-3:]
+    rows = [pixels[y * width * 3:(y + 1) * width * 3] for y in range(height)]
+    lit = [sum(row[x:x + 3] != background for x in range(0, len(row), 3)) for row in rows]
+    lines = [max(lit[y:y + 16]) for y in range(0, height - 15, 16)]
+    written = sum(0 < n < width // 2 for n in lines)
+    if (width, height) == (720, 400) or written < 10 or written < sum(n > 0 for n in lines):
+        return f"{width}x{height}, {written} of {len(lines)} lines look like text"
+    return None
+
+
 def noreboot(stage, name):
-    """With noreboot the machine stays, with the reason on its console."""
-    image = medium("", "noreboot", dom0_mem="256M", modules=[])
-    with machine.Machine(name, image, "bios-vtd", 1, 2048, limit=60) as vm:
+    """With noreboot the machine stays, with the reason on its consoles: here the second port, and the frame buffer."""
+    image = medium("", "noreboot console=com2,vga com2=115200,8n1", dom0_mem="256M", modules=[], framebuffer=True)
+    with machine.Machine(name, image, "bios-vtd", 1, 2048, limit=60, port=2) as vm:
         try:
             found = vm.wait_for(r"halted \(noreboot\)")
         except (machine.Timeout, machine.Exited) as problem:
@@ -139,6 +152,12 @@ def noreboot(stage, name):
             stage.fail(name, f"the machine stopped by {vm.wait_exit(8)}")
         except machine.Timeout:
             stage.ok(name, found[0])
+        vm.save_screen(os.path.join(machine.LOGS, f"{name}.png"))
+        problem = text_on_screen(vm)
+        if problem:
+            stage.fail(f"{name}.display", problem)
+        else:
+            stage.ok(f"{name}.display")
 
 
 TESTS = {f"error-{f.__name__.replace('_', '-')}": f for f in (

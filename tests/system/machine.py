@@ -82,13 +82,14 @@ class Machine:
     """One run of QEMU. Use as a context manager: the emulator is gone when the block ends."""
 
     def __init__(self, name, iso, kind="bios-vtd", smp=1, mem=4096, devices=(), icount=False, cpu=None,
-                 limit=300):
+                 limit=300, port=1):
+        """port: the serial port that is listened to, 1 or 2."""
         self.name, self.kind, self.smp, self.mem = name, kind, smp, mem
         self.iso, self.devices, self.icount, self.limit = iso, list(devices), icount, limit
         # On a machine with fewer CPUs one thread runs all: with several, a CPU that holds a lock may not run for long.
         self.accel = "tcg" if smp <= len(os.sched_getaffinity(0)) else "tcg,thread=single"
         self.firmware, self.iommu = kind.split("-")
-        self.cpu = cpu or CPUS[self.iommu]
+        self.cpu, self.port = cpu or CPUS[self.iommu], port
         os.makedirs(LOGS, exist_ok=True)
         self.log_path = os.path.join(LOGS, f"{name}.log")
         self.text, self.arrivals, self.answers = "", [], []
@@ -109,7 +110,7 @@ class Machine:
         command += ["-drive", f"file={self.iso},if=none,id=cd0,format=raw,media=cdrom,readonly=on",
                     "-device", "ide-cd,bus=ide.2,drive=cd0,bootindex=0"]
         command += serial or ["-chardev", f"socket,id=ser0,path={place}/serial,server=on,wait=on",
-                    "-serial", "chardev:ser0",
+                    *(["-serial", "null"] if self.port == 2 else []), "-serial", "chardev:ser0",
                     "-chardev", f"socket,id=qmp0,path={place}/qmp,server=on,wait=on",
                     "-mon", "chardev=qmp0,mode=control"]
         return command + self.devices

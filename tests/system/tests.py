@@ -44,12 +44,12 @@ def bios_vtd_smp2(stage, name):
 
 @test
 def bios_amdvi(stage, name):
-    Dom0Boot(stage, name, "bios-amdvi", words=words("cpus xen clock nvme ahci net usb display dma dmesg")).run()
+    Dom0Boot(stage, name, "bios-amdvi", words=words("cpus xen clock nvme ahci net intx usb display dma dmesg")).run()
 
 
 @test
 def uefi_vtd(stage, name):
-    Dom0Boot(stage, name, "uefi-vtd", words=words("cpus mem xen clock rtc nvme ahci usb display dma dmesg")).run()
+    Dom0Boot(stage, name, "uefi-vtd", words=words("cpus mem xen clock rtc nvme ahci net intx usb display dma dmesg")).run()
 
 
 @test
