@@ -237,6 +237,14 @@ check_keyboard() {
     rm -f /run/event
 }
 
+# Input at the console: a line for us, after some for the hypervisor.
+check_console() {
+    local line
+    echo "TYPE-LINE?"
+    read -r -t 30 line
+    [ "$line" = "the quick brown fox" ] && ok || fail "read '$line'"
+}
+
 check_display() {
     local size bytes
     modprobe bochs

@@ -15,7 +15,7 @@ def test(function):
 
 # Stock Xen does not move a BAR of dom0 while it is mapped, and has a direct map of all memory.
 XEN_CANNOT = ("rescan", "tables")
-ALL_WORDS = """cpus mem memfill xen clock rtc nvme ahci ext4 net usb keyboard display rescan dma idle stress
+ALL_WORDS = """cpus mem memfill xen clock rtc nvme ahci ext4 net usb keyboard console display rescan dma idle stress
     tables dmesg""".split()
 
 

@@ -124,7 +124,7 @@ static bool uart_setup(struct uart *u)
 static void drain(struct uart *u)
 {
 	for (unsigned i = 0; i < 64 && (inb(u->port + REG_LSR) & LSR_DATA_READY); i++)
-		console_receive((char)inb(u->port + REG_DATA));
+		console_typed((char)inb(u->port + REG_DATA));
 }
 
 bool serial_init(unsigned n)

@@ -17,7 +17,12 @@ void console_register(struct console_driver *drv);
 void console_write_guest(const char *s, size_t len);
 /* Input of the machine's console for dom0: bytes taken out of the receive buffer. */
 size_t console_read(char *buf, size_t size);
-/* Called by drivers for each received byte; raises VIRQ_CONSOLE. */
+/*
+ * Called by drivers for each received byte, in any context. Three times Ctrl-A switches between dom0 and debug keys: what is
+ * for dom0 goes to console_receive().
+ */
+void console_typed(char c);
+/* A byte for dom0; raises VIRQ_CONSOLE. */
 void console_receive(char c);
 /* Ring for `xl dmesg`: copies from *index (or the oldest byte), advances it. See XEN_SYSCTL_readconsole. */
 size_t console_ring_read(char *buf, size_t size, uint32_t *index, bool incremental, bool clear);
