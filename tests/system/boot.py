@@ -24,6 +24,8 @@ BAD_LINES = {
 DMA_FAULT = {"bulkhead": r"IOMMU fault", "xen": r"DMAR:\[DMA (Read|Write)\]|IO_PAGE_FAULT"}
 # Where the hypervisor's own image lies, as it says itself.
 IMAGE_LINE = {"bulkhead": r"loaded by .* at (0x[0-9a-f]+)", "xen": r"image load base address: (0x[0-9a-f]+)"}
+# What the emulated CPU offers of protections is in force, and said to be.
+PROTECTIONS = r"^\(BH\) protections in force: (W\^X, NX, stack protector.*SMEP, SMAP, UMIP)"
 # The emulator's own report of a blocked transfer: it needs no help from the hypervisor.
 EMULATOR_FAULT = re.compile(r"^.*(vtd_iommu_translate: detected|vtd_dma_remap|amdvi_.*fault).*$", re.M)
 
@@ -126,6 +128,13 @@ class Dom0Boot:
                 self.stage.ok(f"{self.name}.debug-keys")
             else:
                 self.stage.fail(f"{self.name}.debug-keys", "the hypervisor's list of keys was not seen")
+
+        if "tables" in self.words and HYPERVISOR == "bulkhead":
+            found = re.search(PROTECTIONS, vm.text, re.M)
+            if found:
+                self.stage.ok(f"{self.name}.protections", found[1])
+            else:
+                self.stage.fail(f"{self.name}.protections", "the boot line does not name what this CPU has")
 
     @staticmethod
     def _around(vm, word):

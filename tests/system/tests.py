@@ -25,12 +25,6 @@ def words(text):
     return [w for w in every if HYPERVISOR != "xen" or w not in XEN_CANNOT]
 
 
-def debian_words():
-    every = "units root lspci lsusb display net dmesg".split()
-    # The control tools need the control interface.
-    return every + ["xl", "xldmesg"] if HYPERVISOR == "xen" else every
-
-
 @test
 def bios_vtd(stage, name):
     Dom0Boot(stage, name, "bios-vtd", words=words(ALL_WORDS)).run()
@@ -71,7 +65,7 @@ def crash(stage, name):
 
 @test
 def debian(stage, name):
-    Dom0Boot(stage, name, "bios-vtd", words=debian_words(), limit=400).run_debian()
+    Dom0Boot(stage, name, "bios-vtd", words="units root lspci lsusb display net xl xldmesg dmesg".split(), limit=400).run_debian()
 
 
 @test
