@@ -201,9 +201,11 @@ static bool configure(struct arguments *arguments)
 }
 
 static pid_t child;
+static volatile sig_atomic_t ending;
 
 static void pass_on(int signal)
 {
+	ending = 1;
 	if (child > 0)
 		kill(child, signal);
 }
@@ -212,18 +214,28 @@ static void pass_on(int signal)
 static int supervise(const struct session_options *options)
 {
 	struct sigaction action = {.sa_handler = pass_on};
+	sigset_t signals;
 	int status;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
 	for (;;) {
+		/* Between two processes, and until the new one can be ended, a signal waits. */
+		sigprocmask(SIG_BLOCK, &signals, NULL);
+		if (ending)
+			return SESSION_LOST;
 		child = fork();
 		if (child == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			signal(SIGTERM, SIG_DFL);
 			signal(SIGINT, SIG_DFL);
+			sigprocmask(SIG_UNBLOCK, &signals, NULL);
 			exit(session_run(options));
 		}
+		sigprocmask(SIG_UNBLOCK, &signals, NULL);
 		if (child < 0) {
 			perror("gui-daemon: fork");
 			return SESSION_FAILED;

@@ -21,12 +21,12 @@ class Daemon:
     """A gui-daemon process with the agent of its qube."""
 
     def __init__(self, bed, name="work", label="red", domain=7, version=0x10008, options=(), supervised=False,
-                 connect=True):
+                 connect=True, place=None):
         self.bed, self.name, self.domain, self.color = bed, name, domain, LABELS[label]
-        self.place = os.path.join(bed.place, f"{name}-{bed.serial()}")
-        os.makedirs(self.place)
+        self.place = place or os.path.join(bed.place, f"{name}-{bed.serial()}")
+        os.makedirs(self.place, exist_ok=True)
         self.log_path = os.path.join(self.place, "log")
-        self.log = open(self.log_path, "wb")
+        self.log = open(self.log_path, "ab")
         self.version, self.agent = version, None
         if connect:
             self.agent = self.new_agent()

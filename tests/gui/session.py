@@ -43,18 +43,18 @@ class Client:
 
 class Session:
     def __init__(self, minor=8, screen=(1280, 800), program=f"{OUT}/gui/asan/bulkhead-gui-agent", options=(),
-                 env=None, connect=True, wrapper=()):
-        self.dir = tempfile.TemporaryDirectory(prefix="gui-agent-")
-        self.place = self.dir.name
+                 env=None, connect=True, place=None, domain=1):
+        self.dir = None if place else tempfile.TemporaryDirectory(prefix="gui-agent-")
+        self.place = place or self.dir.name
         self.screen = screen
         self.env = dict(os.environ, XDG_RUNTIME_DIR=self.place, WAYLAND_DISPLAY="wayland-test",
-                        LIBVCHAN_URI=f"local:{self.place}?domain=1", GDK_BACKEND="wayland", NO_AT_BRIDGE="1",
+                        LIBVCHAN_URI=f"local:{self.place}?domain={domain}", GDK_BACKEND="wayland", NO_AT_BRIDGE="1",
                         GTK_A11Y="none", XCURSOR_THEME="Adwaita", **ASAN, **(env or {}))
         self.env.pop("DISPLAY", None)
         self.log_path = os.path.join(self.place, "agent.log")
         self.log = open(self.log_path, "w+", encoding="utf-8", errors="replace")
         self.clients = []
-        self.agent = subprocess.Popen([*wrapper, program, "--socket=wayland-test", *options], env=self.env,
+        self.agent = subprocess.Popen([program, "--socket=wayland-test", *options], env=self.env,
                                       stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         self.said(r"Wayland display")
         self.daemon = None
@@ -115,8 +115,10 @@ class Session:
         while True:
             client.read(0.05)
             found = find()
-            if found or time.monotonic() > end:
+            if found:
                 return found
+            if time.monotonic() > end:
+                raise peer.Broken(f"a client did not say \"{pattern}\", but {client.lines[-8:]}")
 
     def sync(self, client):
         """All that the client was told is done, and all that the agent says about it is here."""
@@ -147,7 +149,8 @@ class Session:
                 self.agent.wait()
         text = self.text()
         self.log.close()
-        self.dir.cleanup()
+        if self.dir:
+            self.dir.cleanup()
         if early is not None or self.agent.returncode or "ERROR: " in text or "runtime error" in text:
             raise peer.Broken(f"the agent ended with {self.agent.returncode}: {text[-6000:]}")
 

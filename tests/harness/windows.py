@@ -4,14 +4,14 @@ import os
 import tempfile
 import traceback
 
-from gui import attack_checks, daemon_checks, end_to_end_checks
+from gui import attack_checks, daemon_checks, end_to_end_checks, together_checks
 from gui.bed import Bed
 
 from . import gui_agent
 from .report import OUT, make, tail
 
 PARTS = [("daemon", daemon_checks.CHECKS), ("attack", attack_checks.CHECKS),
-         ("end-to-end", end_to_end_checks.CHECKS)]
+         ("end-to-end", end_to_end_checks.CHECKS), ("together", together_checks.CHECKS)]
 
 
 def name_of(part, check):
@@ -45,7 +45,7 @@ def run_daemon(stage):
               if stage.wanted(name_of(part, check)) or stage.wanted(f"windows-{part}")]
     if not wanted:
         return
-    good, out = make("gui-test-programs")
+    good, out = make("gui-test-programs", "gui-agent-programs")
     if not good:
         stage.fail("build", "does not build", tail(out, 40))
         return

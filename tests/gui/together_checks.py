@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Agent and daemon together, with clients that follow instructions: what the user sees and does, pixel by pixel.
+from .bed import Daemon
+from .session import Session
+
+RED, GREEN, BLUE, WHITE = 0xff0000, 0x00ff00, 0x0000ff, 0xffffff
+FRAME = 3  # of the daemon around managed windows
+
+
+class Qube:
+    """A daemon and its agent."""
+    def __init__(self, bed, name="work", label="red", domain=7, options=()):
+        self.bed = bed
+        self.daemon = Daemon(bed, name=name, label=label, domain=domain, connect=False, supervised=True)
+        self.session = Session(connect=False, place=self.daemon.place, domain=domain, options=options)
+        self.session.said("connected to domain 0")
+
+    def client(self):
+        return self.session.client()
+
+    def hear(self, client, pattern, start=0):
+        return self.session.hear(client, pattern, start)
+
+    def top(self, client, name, x, y, width=300, height=200, colour="ff0000"):
+        """A window of a client at a place of the screen; its number there."""
+        client.tell(f"toplevel {name} {width} {height} {colour}", f"title {name} {name}")
+        number = self.bed.desktop.find(f"[{self.daemon.name}] {name}")
+        self.bed.desktop.until(lambda: "IsViewable" in self.bed.desktop.run("xwininfo", "-id", number), "not shown")
+        self.move(number, x, y)
+        return number
+
+    def move(self, number, x, y):
+        """Puts the contents of the window there."""
+        desktop = self.bed.desktop
+        desktop.do("windowmove", "--sync", number, x - FRAME, y - FRAME)
+        for _ in range(3):
+            left, top, _, _ = desktop.geometry(number)
+            if (left, top) == (x - FRAME, y - FRAME):
+                return
+            # The window manager places its frame there, not the window.
+            desktop.do("windowmove", number, 2 * (x - FRAME) - left, 2 * (y - FRAME) - top)
+            desktop.until(lambda: desktop.geometry(number)[:2] != (left, top), "the window does not move")
+
+    def close(self):
+        self.session.close()
+
+
+def with_qube(check):
+    """The agent ends before the daemon is looked at."""
+    def run(bed):
+        qube = Qube(bed)
+        try:
+            check(bed, qube)
+        finally:
+            qube.close()
+    run.__name__ = check.__name__
+    run.__doc__ = check.__doc__
+    return run
+
+
+@with_qube
+def contents(bed, qube):
+    """What a client draws is on the screen, in the frame of the qube; so is a change, and a new size."""
+    client = qube.client()
+    number = qube.top(client, "one", 100, 100)
+    bed.desktop.await_pixel(100, 100, RED)
+    bed.desktop.await_pixel(399, 299, RED)
+    bed.desktop.await_pixel(98, 150, qube.daemon.color)
+    bed.desktop.await_pixel(401, 150, qube.daemon.color)
+    client.tell("fill one 10 20 5 5 00ff00")
+    bed.desktop.await_pixel(110, 120, GREEN)
+    bed.desktop.await_pixel(115, 120, RED)
+    bed.desktop.do("windowsize", "--sync", number, 500 + 2 * FRAME, 400 + 2 * FRAME)
+    qube.hear(client, "configure one 500 400.*")
+    bed.desktop.await_pixel(598, 498, RED)
+    client.tell("title one other")
+    bed.desktop.find("[work] other")
+    client.tell("free one")
+    bed.desktop.until(lambda: not bed.desktop.run("xdotool", "search", "--name", "work. other").strip().isdigit(),
+                      "the window stays")
+
+
+@with_qube
+def keys(bed, qube):
+    """A key that is pressed on the screen reaches the client, which answers with a colour."""
+    client = qube.client()
+    number = qube.top(client, "one", 100, 100)
+    client.tell("toggle one")
+    bed.desktop.do("windowfocus", "--sync", number)
+    qube.hear(client, "focus one .*")
+    bed.desktop.do("key", "a")
+    qube.hear(client, "key 30 0")
+    bed.desktop.await_pixel(200, 200, 0x00ffff)
+    bed.desktop.do("key", "a")
+    bed.desktop.await_pixel(200, 200, RED)
+    start = len(client.lines)
+    bed.desktop.do("keydown", "shift", "key", "b", "keyup", "shift")
+    qube.hear(client, "modifiers 1 0 0 0", start)
+    qube.hear(client, "key 48 0", start)
+    qube.hear(client, "modifiers 0 0 0 0", start)
+
+
+@with_qube
+def pointer(bed, qube):
+    """The pointer is where it is seen; its shape is the client's."""
+    client = qube.client()
+    qube.top(client, "one", 100, 100)
+    bed.desktop.do("mousemove", 150, 170)
+    qube.hear(client, "(enter one|motion) 50 70")
+    bed.desktop.do("mousemove", 151, 172)
+    qube.hear(client, "motion 51 72")
+    bed.desktop.do("click", 3)
+    qube.hear(client, "button 273 1")
+    qube.hear(client, "button 273 0")
+    bed.desktop.do("click", 5)
+    qube.hear(client, "axis 0 15")
+    bed.desktop.do("mousemove", 700, 700)
+    qube.hear(client, "leave one")
+
+
+@with_qube
+def popups(bed, qube):
+    """A menu opens at its place, in a frame of its own, and goes when the user clicks elsewhere."""
+    other = bed.daemon(name="vault", label="green", domain=8)
+    other.agent.create(1, 700, 100, 200, 200)
+    other.agent.hints(1, 1)
+    other.agent.image(1, 200, 200, WHITE)
+    other.agent.map(1)
+    bed.desktop.await_pixel(800, 200, WHITE)
+    client = qube.client()
+    number = qube.top(client, "one", 100, 100)
+    # A new window may have got the focus already, or get it by the click.
+    bed.desktop.do("windowfocus", "--sync", number)
+    bed.desktop.do("mousemove", 120, 120, "click", 1)
+    qube.hear(client, "focus one .*")
+    qube.hear(client, "button 272 0")
+    client.tell("popup menu one 20 30 120 90 1")
+    # Its place is below (20, 40) of the window; two pixels around it are the qube's colour.
+    bed.desktop.await_pixel(120, 140, qube.daemon.color)
+    bed.desktop.await_pixel(239, 229, qube.daemon.color)
+    bed.desktop.await_pixel(122, 142, 0x808080)
+    bed.desktop.await_pixel(237, 227, 0x808080)
+    bed.desktop.await_pixel(240, 230, RED)
+    bed.desktop.do("mousemove", 130, 150)
+    qube.hear(client, "(enter menu|motion) 10 10")
+    bed.desktop.do("mousemove", 800, 200, "click", 1)
+    qube.hear(client, "done menu")
+    client.tell("free menu")
+    bed.desktop.await_pixel(122, 142, RED)
+
+
+@with_qube
+def fifty_windows(bed, qube):
+    client = qube.client()
+    client.tell(*(f"toplevel w{i} 80 60 00ff00" for i in range(50)), *(f"title w{i} w{i}" for i in range(50)))
+    bed.desktop.until(lambda: len(bed.desktop.run("xdotool", "search", "--onlyvisible", "--name",
+                                                  "work. w").split()) == 50, "there are not 50 windows")
+    client.tell(*(f"free w{i}" for i in range(50)))
+    bed.desktop.until(lambda: not bed.desktop.run("xdotool", "search", "--onlyvisible", "--name",
+                                                  "work. w").split(), "some windows stay")
+
+
+@with_qube
+def restart(bed, qube):
+    """A daemon that is started anew finds the windows that are there."""
+    client = qube.client()
+    qube.top(client, "one", 100, 100)
+    bed.desktop.await_pixel(200, 200, RED)
+    qube.daemon.process.terminate()
+    qube.daemon.process.wait(60)
+    bed.desktop.until(lambda: "ended" in qube.session.text(), "the agent does not notice")
+    client.tell("fill one 0 0 300 200 0000ff")
+    again = Daemon(bed, connect=False, supervised=True, place=qube.daemon.place)
+    number = bed.desktop.find("[work] one")
+    qube.move(number, 100, 100)
+    bed.desktop.await_pixel(200, 200, BLUE)
+    bed.desktop.do("windowfocus", "--sync", number)
+    qube.hear(client, "focus one .*")
+    again.process.terminate()
+
+
+CHECKS = [contents, keys, pointer, popups, fifty_windows, restart]
