@@ -3,6 +3,7 @@
 """Runs in dom0, with the standard library of Debian's python3-minimal only."""
 import array
 import fcntl
+import hashlib
 import os
 import re
 import struct
@@ -34,6 +35,12 @@ def last_line(text):
     return lines[-1] if lines else "no output"
 
 
+def complaint(text):
+    """The first thing that went wrong, which later messages only follow from."""
+    found = [line.split("error: ")[-1] for line in text.splitlines() if "error" in line.lower()]
+    return " / ".join(found[:3]) or last_line(text)
+
+
 def run(*command, timeout=LIMIT):
     """(exit code, output with errors)."""
     try:
@@ -47,7 +54,7 @@ def run(*command, timeout=LIMIT):
 def sh(*command, timeout=LIMIT):
     """Output of a command that has to succeed."""
     code, out = run(*command, timeout=timeout)
-    need(code == 0, f"{' '.join(command)}: exit code {code}: {last_line(out)}")
+    need(code == 0, f"{' '.join(command)}: exit code {code}: {complaint(out)}")
     return out
 
 
@@ -82,6 +89,11 @@ def free_pages():
         fcntl.ioctl(f, PRIVCMD_HYPERCALL, call)
     free, scrub = struct.unpack_from("<QQ", buffer, 8 + 48)
     return free + scrub
+
+
+def cpus():
+    """CPUs of the machine."""
+    return int(re.search(r"^nr_cpus *: (\d+)$", xl("info"), re.M)[1])
 
 
 def domains():
@@ -183,6 +195,13 @@ class Guest:
         self.gone()
 
 
+# ---- Devices ----
+
+# The same 2 MiB every time, without a pattern that a wrong offset would keep.
+RANDOM = hashlib.shake_256(b"a guest's disk").digest(2 << 20)
+BRIDGE = "xenbr0"
+
+
 def image(name, mib, content=b""):
     """A file to serve as a guest's disk."""
     path = os.path.join(WORK, name)
@@ -190,3 +209,38 @@ def image(name, mib, content=b""):
         f.write(content)
         f.truncate(mib << 20)
     return path
+
+
+def disk(name, device, access):
+    """What a configuration says of such a disk."""
+    return f"format=raw,vdev={device},access={access},target={os.path.join(WORK, name)}"
+
+
+def vif(number):
+    """What a configuration says of a network interface on the bridge; its address is to be 10.9.0.number."""
+    return f"bridge={BRIDGE},mac=00:16:3e:00:00:{number:02x}"
+
+
+def bridge():
+    """The bridge, on which dom0 is 10.9.0.1."""
+    if not os.path.exists(f"/sys/class/net/{BRIDGE}"):
+        sh("ip", "link", "add", BRIDGE, "type", "bridge")
+        sh("ip", "addr", "add", "10.9.0.1/24", "dev", BRIDGE)
+        sh("ip", "link", "set", BRIDGE, "up")
+
+
+# ---- Nothing stays behind ----
+
+# Directories that the toolstack makes with its first guest, and keeps.
+KEPT = ("/libxl =", "/vm =", "/local/domain/0/backend =", "/local/domain/0/backend/vif =",
+        "/local/domain/0/backend/vbd =", "/local/domain/0/backend/console =")
+
+
+def left_behind(pages, store):
+    """Fails unless the machine has as many free pages as before, and the store what it had."""
+    try:
+        until("memory comes back", lambda: free_pages() == pages, 60)
+    except Failed as problem:
+        raise Failed(f"{pages - free_pages()} pages are missing") from problem
+    new = sorted(line for line in xenstore() - store if not line.startswith(KEPT))
+    need(not new, f"left in the store: {new[:3]}")

@@ -39,6 +39,7 @@ def one(name, function):
 def main():
     os.makedirs(lib.WORK, exist_ok=True)
     os.chdir(lib.WORK)
+    lib.bridge()
     wanted, lines = sys.argv[1:], []
     for module in sorted(m[:-3] for m in os.listdir(HERE) if m.startswith("checks_") and m.endswith(".py")):
         for name, function in list(vars(__import__(module)).items()):
