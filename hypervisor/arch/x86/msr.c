@@ -151,6 +151,7 @@ static int read_vendor_specific(struct vcpu *v, uint32_t msr, uint64_t *ret_valu
 		return amd ? 0 : refuse_read(v, msr);
 	case MSR_AMD_INT_PENDING:
 	case MSR_AMD_NB_CFG:
+	case MSR_AMD_SYSCFG: /* a guest's: fixed MTRRs without their DRAM bits, no second top of memory */
 		*ret_value = 0;
 		return amd ? 0 : refuse_read(v, msr);
 	case MSR_AMD_VM_CR:
