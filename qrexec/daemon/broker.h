@@ -60,6 +60,7 @@ struct call {
 struct data_port {
 	bool used;
 	int peer, index;
+	pid_t child; /* that serves the call in dom0, or 0: the port is in use as long as it lives */
 };
 
 /* One that was made for a call: it goes when the call is over. */
@@ -89,6 +90,9 @@ __attribute__((format(printf, 1, 2))) void broker_log(const char *format, ...);
 /* Ports: the number of a free one for calls with this peer, or -1. What frees one comes from the qube. */
 int port_allocate(int peer);
 void port_free(uint32_t untrusted_peer, uint32_t untrusted_port);
+/* A port of dom0 is the child's from now on; it is free when the child has ended, whatever the qube says. */
+void port_set_child(int port, pid_t child);
+void port_reaped(pid_t child);
 
 /* Runs a program with two words and a text as its standard input, and reads what it says. 0 or -errno. */
 int helper_start(struct helper *helper, const char *program, const char *verb, const char *word,

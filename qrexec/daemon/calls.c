@@ -99,6 +99,8 @@ static int call_dom0(struct call *call)
 	}
 	if (pid < 0)
 		port_free(0, where.port);
+	else
+		port_set_child(port, pid);
 	notify(call, "allow");
 	drop_call(call);
 	return 0;
@@ -358,6 +360,7 @@ int call_late(struct call *call)
 
 void calls_reaped(pid_t pid, int status)
 {
+	port_reaped(pid);
 	for (size_t i = 0; i < MAX_NOTES; i++)
 		if (broker.notes[i] == pid)
 			broker.notes[i] = 0;

@@ -2,6 +2,8 @@
 // Data ports. Each pair of domains has numbers of its own, so that no peer can use up those of another one.
 #include "broker.h"
 
+#include <signal.h>
+
 static struct data_port *find(int peer, int index)
 {
 	for (size_t i = 0; i < MAX_PORTS; i++)
@@ -24,7 +26,7 @@ int port_allocate(int peer)
 		index += step;
 	if (!free || index >= WIRE_PORT_COUNT)
 		return -1;
-	*free = (struct data_port){true, peer, index};
+	*free = (struct data_port){true, peer, index, 0};
 	return WIRE_DATA_PORT + index;
 }
 
@@ -35,6 +37,26 @@ void port_free(uint32_t untrusted_peer, uint32_t untrusted_port)
 
 	if (index < WIRE_PORT_COUNT && untrusted_peer < 0x7ff0)
 		port = find((int)untrusted_peer, (int)index);
-	if (port)
+	if (!port)
+		return;
+	/* Or a qube could have any number of children here wait for it. SIGTERM ends those that do (service_serve()). */
+	if (port->child)
+		kill(port->child, SIGTERM);
+	else
 		port->used = false;
+}
+
+void port_set_child(int port, pid_t child)
+{
+	struct data_port *own = find(0, port - WIRE_DATA_PORT);
+
+	if (own)
+		own->child = child;
+}
+
+void port_reaped(pid_t child)
+{
+	for (size_t i = 0; i < MAX_PORTS; i++)
+		if (broker.ports[i].used && broker.ports[i].child == child)
+			broker.ports[i].used = false;
 }

@@ -130,6 +130,13 @@ static void close_pair(int pair[2])
 		close(pair[1]);
 }
 
+static void default_signals(void)
+{
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
 /* Forks with pipes at 0, 1 and, if wanted, 2. Returns like fork(): 0 in the child. */
 static pid_t fork_with_pipes(bool with_err, struct stream *stream)
 {
@@ -140,8 +147,7 @@ static pid_t fork_with_pipes(bool with_err, struct stream *stream)
 	    (!with_err || !pipe2(err, O_CLOEXEC)))
 		pid = fork();
 	if (pid == 0) {
-		signal(SIGPIPE, SIG_DFL);
-		signal(SIGCHLD, SIG_DFL);
+		default_signals();
 		if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 || (with_err && dup2(err[1], 2) < 0))
 			_exit(WIRE_EXIT_PROBLEM);
 		close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -172,8 +178,7 @@ static pid_t fork_alone(void)
 
 	if (pid)
 		return pid;
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
+	default_signals();
 	null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
 		_exit(WIRE_EXIT_PROBLEM);
@@ -286,6 +291,8 @@ int service_serve(const struct service_call *call, const struct service_dirs *di
 	struct job *job = calloc(1, sizeof(*job));
 	int rc = WIRE_EXIT_PROBLEM;
 
+	/* Who waits for a caller that is gone is ended by SIGTERM; with one, the call ends as calls do. */
+	signal(SIGTERM, SIG_IGN);
 	if (vchan && job) {
 		job->call = call;
 		job->dirs = dirs;
