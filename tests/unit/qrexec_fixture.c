@@ -24,6 +24,16 @@ static const char prelude[] =
 	"dom0() { in_dom0 timeout 60 $P/qrexec-client --socket-dir $T/run \"$@\"; }\n"
 	"work() { in_work timeout 60 $P/qrexec-client-vm --socket $T/work.agent \"$@\"; }\n"
 	"vault() { in_vault timeout 60 $P/qrexec-client-vm --socket $T/vault.agent \"$@\"; }\n"
+	/* Starts agent and daemon of a qube; waits until it takes calls. */
+	"boot() { case $1 in work) d=1;; *) d=2;; esac\n"
+	"env LIBVCHAN_URI=\"local:$T/v?domain=$d\" QREXEC_AGENT_SOCKET=$T/$1.agent "
+	"$P/qrexec-agent --socket $T/$1.agent --service-dir $T/$1.d --config-dir $T/conf "
+	"--session-dir $T/session >>$T/$1.agent.log 2>&1 & echo $! >>$T/pids; echo $! >$T/$1.pid\n"
+	"env LIBVCHAN_URI=\"local:$T/v?domain=0\" $P/qrexec-daemon --socket-dir $T/run "
+	"--policy-dir $T/policy --qubes $T/qubes --prompt $T/prompt --starter $T/starter "
+	"--service-dir $T/dom0.d --config-dir $T/conf $d $1 $U >>$T/$1.daemon.log 2>&1 & "
+	"echo $! >>$T/pids; echo $! >$T/$1.daemon.pid; }\n"
+	"await() { for i in $(seq 300); do [ -S $T/run/qrexec.$1 ] && return 0; sleep 0.1; done; return 1; }\n"
 	"cd $T\n";
 
 /* Runs a script; its output is in `out`, what it returns is the exit status. */
@@ -82,17 +92,7 @@ int fixture_start(const char *policy)
 		   "vault class=AppVM domid=2\noff class=AppVM\n"
 		   "dvm class=AppVM template_for_dispvms=yes\n");
 	write_file("policy/50-test.policy", 0644, policy);
-	return sh(
-		"for q in work:1 vault:2; do n=${q%:*}\n"
-		"env LIBVCHAN_URI=\"local:$T/v?domain=${q#*:}\" QREXEC_AGENT_SOCKET=$T/$n.agent "
-		"$P/qrexec-agent --socket $T/$n.agent --service-dir $T/$n.d --config-dir $T/conf "
-		"--session-dir $T/session >$T/$n.agent.log 2>&1 & echo $! >>$T/pids; echo $! >$T/$n.pid\n"
-		"env LIBVCHAN_URI=\"local:$T/v?domain=0\" $P/qrexec-daemon --socket-dir $T/run "
-		"--policy-dir $T/policy --qubes $T/qubes --prompt $T/prompt --starter $T/starter "
-		"--service-dir $T/dom0.d --config-dir $T/conf ${q#*:} $n $U >$T/$n.daemon.log 2>&1 & "
-		"echo $! >>$T/pids; echo $! >$T/$n.daemon.pid\n"
-		"done\nfor i in $(seq 200); do [ -S run/qrexec.work -a -S run/qrexec.vault ] && exit 0; "
-		"sleep 0.1; done; cat *.log; exit 1");
+	return sh("boot work; boot vault; await work && await vault || { cat *.log; exit 1; }");
 }
 
 int fixture_stop(void **state)
