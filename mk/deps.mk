@@ -11,7 +11,7 @@ DEPS := \
 	mmdebstrap acpica-tools \
 	spin groff-base pkg-config libxml2-dev procps \
 	libwlroots-dev libwayland-dev wayland-protocols libxkbcommon-dev libpixman-1-dev libdrm-dev libxcb1-dev \
-	xwayland xkb-data adwaita-icon-theme xterm gtk-3-examples foot \
+	xwayland xkb-data adwaita-icon-theme xterm gtk-3-examples foot xclip \
 	libgtk-3-dev libnotify-dev libconfig-dev libseccomp-dev \
 	xvfb openbox xdotool x11-utils x11-xserver-utils xserver-xephyr xnest libxtst6 dunst dbus
 

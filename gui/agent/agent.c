@@ -8,6 +8,7 @@
 #include "shell.h"
 #include "surface.h"
 #include "window.h"
+#include "x11_client.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -127,6 +128,9 @@ static int create_parts(struct agent *agent)
 	rc = xdg_create(agent->shell);
 	if (rc || !agent->options.xwayland)
 		return rc;
+	rc = x11_client_create(agent);
+	if (rc)
+		return rc;
 	rc = x11_create(agent->shell, compositor);
 	if (rc)
 		agent_log(
@@ -186,6 +190,7 @@ int agent_create(struct agent *agent, const struct agent_options *options, const
 
 void agent_destroy(struct agent *agent)
 {
+	x11_client_destroy(agent);
 	if (agent->shell)
 		x11_destroy(agent->shell);
 	if (agent->display)

@@ -21,6 +21,7 @@ struct wlr_backend;
 struct wlr_output;
 struct wlr_output_layout;
 struct wlr_renderer;
+struct x11_client;
 
 struct agent_options {
 	const char *uri;	     /* as libvchan has it; NULL: from the environment */
@@ -78,6 +79,7 @@ struct agent {
 	struct input *input;
 	struct cursor *cursor;
 	struct clipboard *clipboard;
+	struct x11_client *x11_client;
 };
 
 /* agent.c: the compositor and its parts. 0 or -errno; what is wrong was logged. */

@@ -3,6 +3,7 @@
 #include "clipboard.h"
 #include "agent.h"
 #include "input.h"
+#include "x11_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +54,7 @@ struct clipboard {
 	struct wl_event_source *source, *timer;
 	char *bytes;
 	size_t length;
+	bool x11; /* it is read from its owner in X11 instead */
 };
 
 static void text_unref(struct text *text)
@@ -115,7 +117,10 @@ static int handle_timer(void *data)
 
 	agent_log("the program that owns the clipboard did not deliver its text");
 	clipboard->length = 0;
-	reading_done(clipboard);
+	if (clipboard->x11)
+		clipboard_x11_done(clipboard->agent, NULL, 0);
+	else
+		reading_done(clipboard);
 	return 0;
 }
 
@@ -177,8 +182,28 @@ void clipboard_requested(struct agent *agent)
 		clipboard->length = 0;
 		reading_done(clipboard);
 	}
+	if (clipboard->x11)
+		clipboard_x11_done(agent, NULL, 0);
+	if (x11_clip_read(agent)) {
+		clipboard->x11 = true;
+		wl_event_source_timer_update(clipboard->timer, OWNER_LIMIT_MS);
+		return;
+	}
 	if (!type || !reading_begin(clipboard, source, type))
 		answer(agent, NULL, 0);
+}
+
+void clipboard_x11_done(struct agent *agent, const char *bytes, size_t length)
+{
+	struct clipboard *clipboard = agent->clipboard;
+
+	if (!clipboard || !clipboard->x11)
+		return;
+	clipboard->x11 = false;
+	wl_event_source_timer_update(clipboard->timer, 0);
+	answer(agent, bytes, length);
+	if (!bytes)
+		x11_clip_cancel(agent);
 }
 
 static void writer_end(struct writer *writer)
@@ -289,6 +314,8 @@ void clipboard_received(struct agent *agent, const void *bytes, size_t length)
 
 void clipboard_disconnected(struct agent *agent)
 {
+	agent->clipboard->x11 = false;
+	x11_clip_cancel(agent);
 	reading_end(agent->clipboard);
 }
 

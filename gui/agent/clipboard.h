@@ -15,6 +15,8 @@ void clipboard_destroy(struct agent *agent);
 void clipboard_requested(struct agent *agent);
 /* The user pastes into this qube: the text becomes the selection. */
 void clipboard_received(struct agent *agent, const void *text, size_t length);
+/* What the owner of X11's clipboard has delivered; NULL: nothing. */
+void clipboard_x11_done(struct agent *agent, const char *bytes, size_t length);
 /* The daemon is gone: nobody waits for an answer. */
 void clipboard_disconnected(struct agent *agent);
 

@@ -326,7 +326,8 @@ void window_map(struct window *window, struct wlr_surface *surface)
 void window_unmap(struct window *window)
 {
 	input_forget(window->agent, window);
-	if (window->shown && window->agent->connected)
+	/* A docked one can only go for good. */
+	if (window->shown && !window->docked && window->agent->connected)
 		link_send(window->agent, GUI_UNMAP, window->id, NULL, 0);
 	window->shown = false;
 	window->mapped = false;

@@ -6,6 +6,7 @@
 #include "shell.h"
 #include "surface.h"
 #include "window.h"
+#include "x11_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,7 +150,8 @@ static void handle_map(struct wl_listener *listener, void *data)
 	struct x11_window *self = wl_container_of(listener, self, map);
 
 	(void)data;
-	self->window.override_redirect = self->x11->override_redirect;
+	self->window.docked = tray_has(self->window.agent, self->x11->window_id);
+	self->window.override_redirect = self->x11->override_redirect && !self->window.docked;
 	update_hints(self);
 	update_parent(self);
 	update_box(self);
@@ -362,6 +364,7 @@ static void handle_ready(struct wl_listener *listener, void *data)
 
 	(void)data;
 	cursor_set_default(shell->agent, shell->xwayland);
+	x11_client_connect(shell->agent, shell->xwayland->display_name);
 }
 
 int x11_create(struct shell *shell, struct wlr_compositor *compositor)

@@ -283,8 +283,8 @@ class Daemon:
         self.windows[number].mapped = False
 
     def on_dock(self, number, _body):
-        if self.windows[number].mapped:
-            raise Broken("DOCK of a mapped window")
+        if self.windows[number].mapped or self.windows[number].docked:
+            raise Broken("DOCK of a window that is shown")
         self.windows[number].docked = True
 
     def on_configure(self, number, body):

@@ -624,6 +624,65 @@ def check_x11():
         daemon.until(lambda: term.number not in daemon.windows, "xterm to end")
 
 
+def check_x11_clipboard():
+    """Text of X11 programs, also of those without a window, in one piece and in several; and text for them."""
+    with Session() as s:
+        daemon = s.daemon
+        for size in (10, 100000, 256000, 300000):
+            path = os.path.join(s.place, "text")
+            with open(path, "w", encoding="ascii") as f:
+                f.write("z" * size)
+            owner = s.run("xclip", "-quiet", "-selection", "clipboard", "-i", path, x11=True)
+
+            def copied(size=size):
+                if not daemon.clipboard:
+                    return False
+                text = daemon.clipboard.pop()
+                if text == b"z" * min(size, 256001):
+                    return True
+                # Not the owner yet.
+                daemon.send("CLIPBOARD_REQ", 0)
+                return False
+            daemon.send("CLIPBOARD_REQ", 0)
+            daemon.until(copied, f"{size} bytes of a program of X11")
+            owner.stop()
+            s.clients.remove(owner)
+        daemon.send("CLIPBOARD_DATA", 0, raw="für X11".encode())
+        s.run("xterm", "-title", "term", x11=True)
+        term = daemon.window(title="term")
+        daemon.focus(term)
+        # wlroots gives it only to clients of the X11 window that has the focus.
+        def pasted():
+            done = subprocess.run(["xclip", "-selection", "clipboard", "-o"], env=s.x_env(), capture_output=True,
+                                  timeout=20, check=False)
+            daemon.step(0)
+            return done.stdout == "für X11".encode()
+        daemon.until(pasted, "the text for a program of X11")
+
+
+def check_tray():
+    """An icon of X11's tray is a docked window; the daemon gives it its size, the pointer reaches it."""
+    with Session() as s:
+        daemon = s.daemon
+        icon = s.run(f"{OUT}/gui/tray-client", x11=True)
+        s.hear(icon, "embedded 0")
+        window = daemon.until(lambda: daemon.find(docked=True), "DOCK")
+        need(not window.mapped and not window.override, "a docked window is mapped")
+        daemon.until(lambda: daemon.pixel(window, 5, 5) == (255, 0, 0), "the icon's colour")
+        daemon.place(window, 900, 10, 32, 30)
+        s.hear(icon, "size 32 30")
+        daemon.until(lambda: window.dump[:2] == (32, 30) and daemon.pixel(window, 31, 29) == (255, 0, 0), "its new size")
+        daemon.enter(window, 10, 10)
+        daemon.send("BUTTON", window.number, 4, 10, 10, 0, 1)
+        s.hear(icon, "press")
+        daemon.until(lambda: daemon.pixel(window, 10, 10) == (0, 255, 0), "the icon to answer")
+        daemon.send("BUTTON", window.number, 5, 10, 10, 1 << 8, 1)
+        s.hear(icon, "release")
+        icon.stop()
+        s.clients.remove(icon)
+        daemon.until(lambda: window.number not in daemon.windows, "the icon to leave the tray")
+
+
 def check_gtk():
     """A GTK 3 program: no frame of its own, a menu where it belongs, a dialog over its window."""
     with Session() as s:

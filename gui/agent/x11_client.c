@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The agent's own connection to Xwayland.
+#include "x11_client.h"
+#include "agent.h"
+#include "clipboard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const atom_names[X11_ATOMS] = {
+	[X11_CLIPBOARD] = "CLIPBOARD",
+	[X11_INCR] = "INCR",
+	[X11_MANAGER] = "MANAGER",
+	[X11_PIECE] = "_BULKHEAD_CLIPBOARD",
+	[X11_SUPPORTING_WM] = "_NET_SUPPORTING_WM_CHECK",
+	[X11_TRAY] = "_NET_SYSTEM_TRAY_S0",
+	[X11_TRAY_OPCODE] = "_NET_SYSTEM_TRAY_OPCODE",
+	[X11_UTF8_STRING] = "UTF8_STRING",
+	[X11_XEMBED] = "_XEMBED",
+};
+
+static void disconnect(struct x11_client *client)
+{
+	if (!client->xcb)
+		return;
+	tray_stop(client);
+	if (client->bytes)
+		clipboard_x11_done(client->agent, NULL, 0);
+	x11_clip_cancel(client->agent);
+	wl_event_source_remove(client->source);
+	client->source = NULL;
+	xcb_disconnect(client->xcb);
+	client->xcb = NULL;
+}
+
+void x11_client_flush(struct x11_client *client)
+{
+	xcb_flush(client->xcb);
+}
+
+static int handle_events(int fd, uint32_t mask, void *data)
+{
+	struct x11_client *client = data;
+	xcb_generic_event_t *event;
+	int count = 0;
+
+	(void)fd;
+	(void)mask;
+	while ((event = xcb_poll_for_event(client->xcb))) {
+		if (!tray_event(client, event))
+			x11_clip_event(client, event);
+		free(event);
+		count++;
+	}
+	if (xcb_connection_has_error(client->xcb)) {
+		/* Xwayland has ended; it starts anew with the next program. */
+		disconnect(client);
+		return 0;
+	}
+	if (count)
+		xcb_flush(client->xcb);
+	return count;
+}
+
+static bool intern_atoms(struct x11_client *client)
+{
+	xcb_intern_atom_cookie_t cookies[X11_ATOMS];
+	bool good = true;
+	int i;
+
+	for (i = 0; i < X11_ATOMS; i++)
+		cookies[i] = xcb_intern_atom(client->xcb, 0, (uint16_t)strlen(atom_names[i]),
+					     atom_names[i]);
+	for (i = 0; i < X11_ATOMS; i++) {
+		xcb_intern_atom_reply_t *reply = xcb_intern_atom_reply(client->xcb, cookies[i],
+								       NULL);
+
+		client->atoms[i] = reply ? reply->atom : XCB_ATOM_NONE;
+		good = good && reply;
+		free(reply);
+	}
+	return good;
+}
+
+static bool make_window(struct x11_client *client)
+{
+	const xcb_setup_t *setup = xcb_get_setup(client->xcb);
+	xcb_screen_iterator_t screens = xcb_setup_roots_iterator(setup);
+	const uint32_t values[] = {1, XCB_EVENT_MASK_PROPERTY_CHANGE |
+					      XCB_EVENT_MASK_STRUCTURE_NOTIFY};
+
+	if (!screens.rem)
+		return false;
+	client->root = screens.data->root;
+	client->visual = screens.data->root_visual;
+	client->depth = screens.data->root_depth;
+	client->black = screens.data->black_pixel;
+	client->window = xcb_generate_id(client->xcb);
+	xcb_create_window(client->xcb, 0, client->window, client->root, -10, -10, 1, 1, 0,
+			  XCB_WINDOW_CLASS_INPUT_ONLY, XCB_COPY_FROM_PARENT,
+			  XCB_CW_OVERRIDE_REDIRECT | XCB_CW_EVENT_MASK, values);
+	return true;
+}
+
+void x11_client_connect(struct agent *agent, const char *display)
+{
+	struct x11_client *client = agent->x11_client;
+
+	disconnect(client);
+	client->xcb = xcb_connect(display, NULL);
+	if (xcb_connection_has_error(client->xcb) || !intern_atoms(client) ||
+	    !make_window(client)) {
+		agent_log("cannot connect to Xwayland: there is no tray");
+		xcb_disconnect(client->xcb);
+		client->xcb = NULL;
+		return;
+	}
+	client->source = wl_event_loop_add_fd(agent->loop, xcb_get_file_descriptor(client->xcb),
+					      WL_EVENT_READABLE, handle_events, client);
+	if (!client->source) {
+		xcb_disconnect(client->xcb);
+		client->xcb = NULL;
+		return;
+	}
+	/* Events that arrive together with a reply wait in memory: the descriptor does not show them. */
+	wl_event_source_check(client->source);
+	tray_start(client);
+	xcb_flush(client->xcb);
+}
+
+int x11_client_create(struct agent *agent)
+{
+	agent->x11_client = calloc(1, sizeof(*agent->x11_client));
+	if (!agent->x11_client)
+		return -ENOMEM;
+	agent->x11_client->agent = agent;
+	wl_list_init(&agent->x11_client->icons);
+	return 0;
+}
+
+void x11_client_destroy(struct agent *agent)
+{
+	if (!agent->x11_client)
+		return;
+	disconnect(agent->x11_client);
+	free(agent->x11_client);
+	agent->x11_client = NULL;
+}
