@@ -179,11 +179,15 @@ static int map_rings(struct vchan_local *local, uint16_t left, uint16_t right)
 /* Finds the server's socket. 0, 1: there is none so far. */
 static int join(struct vchan_local *local)
 {
-	int rc = local->socket < 0 ? vchan_rendezvous_join(local) : 0;
+	int rc;
 
-	if (rc || local->inotify < 0)
+	if (local->socket >= 0)
+		return 0;
+	rc = vchan_rendezvous_join(local);
+	if (rc)
 		return rc;
-	poll_drop(&local->base, &local->inotify);
+	if (local->inotify >= 0)
+		poll_drop(&local->base, &local->inotify);
 	return poll_add(&local->base, local->socket);
 }
 
@@ -288,12 +292,15 @@ int vchan_local_client(const struct vchan_uri *uri, int domain, int port,
 	local = create(uri, false, domain, port);
 	if (!local)
 		return -errno;
-	rc = vchan_rendezvous_watch(local);
-	if (!rc)
+	/* Most often the server is there already, and a user has few inotify instances: one only if it is not. */
+	rc = join(local);
+	if (rc > 0)
+		rc = vchan_rendezvous_watch(local);
+	if (!rc && local->inotify >= 0)
 		rc = poll_add(&local->base, local->inotify);
 	/*
-	 * Names that are there already make no event. What the server sends then does, so that part has to wait:
-	 * the caller looks at the descriptor before it calls again.
+	 * Names that came before the watch make no event. What the server sends then does, so that part has to
+	 * wait: the caller looks at the descriptor before it calls again.
 	 */
 	if (!rc)
 		rc = join(local);

@@ -30,7 +30,7 @@ BODIES = {
     "WINDOW_DUMP_ACK": ("<", "")}
 MFD_ALLOW_SEALING, F_ADD_SEALS = 2, 1033
 SEAL_SEAL, SEAL_SHRINK, SEAL_GROW = 1, 2, 4
-LIMIT = 30
+LIMIT = 60
 
 
 class Gone(Exception):

@@ -39,7 +39,10 @@ class Daemon:
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         bed.daemons.append(self)
         if connect:
-            self.agreed, self.screen = self.agent.handshake()
+            try:
+                self.agreed, self.screen = self.agent.handshake()
+            except (TimeoutError, Gone) as error:
+                raise AssertionError(f"no handshake: {error!r}, exit code {self.process.poll()}: {self.said()}") from None
 
     def new_agent(self):
         return Agent(self.bed.library, self.place, self.domain, 0, self.version)

@@ -8,7 +8,7 @@ import subprocess
 import time
 import zlib
 
-LIMIT = 30
+LIMIT = 60
 
 
 class _Image(ctypes.Structure):

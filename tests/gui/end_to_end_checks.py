@@ -32,6 +32,9 @@ class Qube:
     def __exit__(self, kind, *_):
         if kind:
             self.bed.desktop.picture().save(os.path.join(self.bed.pictures, "end-to-end.png"))
+            with open(self.log.name, encoding="utf-8", errors="replace") as f:
+                print(f"{self.daemon.name}: exit codes {self.daemon.process.poll()}, {self.agent.poll()}\n"
+                      f"{self.daemon.said()[-1000:]}\n{f.read()[-2000:]}", flush=True)
         try:
             os.killpg(self.agent.pid, signal.SIGTERM)
         except ProcessLookupError:
