@@ -68,3 +68,16 @@ bench-gui: gui vchan $(O)/bench/gui-client
 	$(Q)$(PYTHON) bench/gui.py --out $(O)
 bench: bench-gui
 .PHONY: bench-gui
+
+# Static analysis, remembered as in lint.mk.
+GUI_TIDY_FLAGS = -std=gnu11 -O2 $(WARNINGS) $(GUI_DAEMON_CFLAGS)
+GUI_TIDY := $(patsubst %,$(O)/lint/%.gui-tidy,$(filter gui/%,$(GUI_COMMON_SRCS)) $(GUI_DAEMON_SRCS))
+$(O)/lint/%.gui-tidy: % .clang-tidy $(wildcard gui/common/*.h gui/daemon/*.h)
+	@mkdir -p $(@D) $(O)/lint/clean
+	$(Q)key=$$({ cat .clang-tidy; clang-tidy --version; echo '$(GUI_TIDY_FLAGS)'; $(CLANG) $(GUI_TIDY_FLAGS) -E -C $<; } \
+			| sha256sum | cut -c 1-40); \
+	[ -e $(O)/lint/clean/$$key ] || { [ -n '$(Q)' ] && printf '  TIDY     $<\n'; \
+		out=$$(clang-tidy --quiet $< -- $(GUI_TIDY_FLAGS) 2>/dev/null) || { printf '%s\n' "$$out"; exit 1; }; \
+		touch $(O)/lint/clean/$$key; }
+	@touch $@
+lint-tidy: $(GUI_TIDY)

@@ -53,7 +53,8 @@ def check_format(files):
 
 
 def check_cppcheck(files):
-    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qrexec/", "qubesdb/", "desktop/") if f.endswith(".c")]
+    sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qrexec/", "qubesdb/", "desktop/",
+                                      "gui/common/", "gui/daemon/") if f.endswith(".c")]
     if not sources:
         return ""
     work = os.path.join(OUT, "lint", "cppcheck")
@@ -77,7 +78,8 @@ def check_make(target):
 
 def check_clang(_files):
     """The other compiler accepts everything, too."""
-    good, out = make("CC=clang", f"O={OUT}/clang", "hypervisor", "tools", "vchan", "qrexec", keep_going=True)
+    good, out = make("CC=clang", f"O={OUT}/clang", "hypervisor", "tools", "vchan", "qrexec", "gui",
+                     keep_going=True)
     return "" if good else "\n".join(line for line in out.splitlines() if "error" in line) or "make failed"
 
 
