@@ -20,20 +20,6 @@ struct job *job_find(const struct manager *manager, const char *name, bool (*is)
 	return NULL;
 }
 
-/* Becomes the program that waits for the end of a domain. */
-static int watch(const struct manager *manager, const char *name, struct problem *problem)
-{
-	struct running running;
-	char number[16];
-
-	if (!running_load(manager, name, &running) || running.domain < 0)
-		return 0;
-	snprintf(number, sizeof(number), "%d", running.domain);
-	execlp("qube-domain", "qube-domain", "wait", number, NULL);
-	problem_set(problem, "qube-domain: %s", strerror(errno));
-	return -1;
-}
-
 static int in_child(const struct manager *manager, enum job_kind kind, const struct qube *qube,
 		    const struct qube *source, struct problem *problem)
 {
@@ -50,7 +36,7 @@ static int in_child(const struct manager *manager, enum job_kind kind, const str
 	case JOB_COPY:
 		return volumes_copy(manager, source, qube, problem);
 	default:
-		return watch(manager, qube->name, problem);
+		return job_watch(manager, qube, problem);
 	}
 }
 
@@ -69,6 +55,7 @@ __attribute__((noreturn)) static void child(struct manager *manager, enum job_ki
 		if (job->client >= 0)
 			close(job->client);
 	close(manager->listener);
+	close(manager->lock);
 	signal(SIGCHLD, SIG_DFL);
 	rc = in_child(manager, kind, qube, source, &problem);
 	if (rc) {
@@ -148,9 +135,14 @@ static void follow_up(struct manager *manager, const struct job *job, bool fine)
 	write_list(manager);
 }
 
+static bool is_clean(enum job_kind kind)
+{
+	return kind == JOB_CLEAN;
+}
+
 void job_ended(struct manager *manager, struct job *job)
 {
-	struct job **at = &manager->jobs;
+	struct job **at = &manager->jobs, *clean;
 	int status = 0;
 	bool fine;
 
@@ -161,7 +153,12 @@ void job_ended(struct manager *manager, struct job *job)
 	*at = job->next;
 	close(job->pid_fd);
 	follow_up(manager, job, fine);
-	reply_end(job->client, fine ? 0 : 1);
+	clean = job_find(manager, job->name, is_clean);
+	/* Who has asked for the end hears of it when nothing is left. */
+	if (job->kind == JOB_SHUTDOWN && fine && clean && clean->client < 0)
+		clean->client = job->client;
+	else
+		reply_end(job->client, fine ? 0 : 1);
 	free(job);
 }
 

@@ -56,6 +56,8 @@ struct manager {
 	struct places places;
 	struct config config;
 	struct job *jobs;
+	pid_t pid;
+	int lock; /* held as long as the manager lives */
 	int listener;
 	int clients[CLIENTS_MAX]; /* connected, without a request so far; -1: free */
 };
@@ -97,6 +99,14 @@ void volumes_remove(const struct manager *manager, const char *name);
 int job_start(const struct manager *manager, const struct qube *qube, struct problem *problem);
 int job_shutdown(const struct manager *manager, const struct qube *qube, struct problem *problem);
 int job_clean(const struct manager *manager, const struct qube *qube, struct problem *problem);
+/* Also writes down its process number. */
+int start_qrexec(const struct manager *manager, const struct qube *qube, struct running *running,
+		 struct problem *problem);
+
+/* ---- watch.c: in jobs ---- */
+
+/* Waits for the end of the qube's domain; until then it has a qrexec-daemon. */
+int job_watch(const struct manager *manager, const struct qube *qube, struct problem *problem);
 
 /* ---- jobs.c ---- */
 

@@ -146,21 +146,21 @@ static int start_database(const struct manager *manager, const struct qube *qube
 	return fill_database(manager, qube, problem);
 }
 
-static int start_daemons(const struct manager *manager, const struct qube *qube,
-			 struct running *running, struct problem *problem)
+int start_qrexec(const struct manager *manager, const struct qube *qube, struct running *running,
+		 struct problem *problem)
 {
 	char number[16], limit[16], list[PATH_MAX], log[PATH_MAX], socket[PATH_MAX];
-	const char *qrexec[] = {"qrexec-daemon",
-				"--socket-dir",
-				manager->places.run,
-				"--qubes",
-				list,
-				"--timeout",
-				limit,
-				number,
-				qube->name,
-				qube_value(qube, PROP_DEFAULT_USER),
-				NULL};
+	const char *argv[] = {"qrexec-daemon",
+			      "--socket-dir",
+			      manager->places.run,
+			      "--qubes",
+			      list,
+			      "--timeout",
+			      limit,
+			      number,
+			      qube->name,
+			      qube_value(qube, PROP_DEFAULT_USER),
+			      NULL};
 
 	snprintf(number, sizeof(number), "%d", running->domain);
 	snprintf(limit, sizeof(limit), "%d", START_LIMIT);
@@ -168,12 +168,22 @@ static int start_daemons(const struct manager *manager, const struct qube *qube,
 	place_of(manager, log, "o/%s.log", qube->name);
 	place_of(manager, socket, "r/qrexec.%s", qube->name);
 	unlink(socket);
-	running->qrexec = process_start(qrexec, log, problem);
-	if (running->qrexec < 0 || running_save(manager, qube->name, running))
-		return -1;
+	running->qrexec = process_start(argv, log, problem);
+	if (running->qrexec > 0 && !running_save(manager, qube->name, running))
+		return 0;
+	return -1;
+}
+
+static int await_qrexec(const struct manager *manager, const struct qube *qube,
+			const struct running *running, struct problem *problem)
+{
+	char log[PATH_MAX], socket[PATH_MAX];
+
+	place_of(manager, log, "o/%s.log", qube->name);
+	place_of(manager, socket, "r/qrexec.%s", qube->name);
 	if (await_file(socket, true, START_LIMIT, running->qrexec))
 		return 0;
-	problem_set(problem, "%s does not take calls; see its console (qube log %s) and %s",
+	problem_set(problem, "%s does not take calls; see its console (xl console %s) and %s",
 		    qube->name, qube->name, log);
 	return -1;
 }
@@ -212,7 +222,9 @@ int job_start(const struct manager *manager, const struct qube *qube, struct pro
 	if (!rc)
 		rc = run_on_domain("unpause", running.domain, problem);
 	if (!rc)
-		rc = start_daemons(manager, qube, &running, problem);
+		rc = start_qrexec(manager, qube, &running, problem);
+	if (!rc)
+		rc = await_qrexec(manager, qube, &running, problem);
 	if (!rc)
 		return 0;
 err_clean:

@@ -99,9 +99,9 @@ enum qube_state qube_state(const struct manager *manager, const struct qube *qub
 
 	if (job_find(manager, qube->name, is_start))
 		return STATE_STARTING;
-	if (job_find(manager, qube->name, is_end))
-		return STATE_STOPPING;
-	return running_load(manager, qube->name, &running) ? STATE_RUNNING : STATE_HALTED;
+	if (!running_load(manager, qube->name, &running))
+		return STATE_HALTED;
+	return job_find(manager, qube->name, is_end) ? STATE_STOPPING : STATE_RUNNING;
 }
 
 const char *state_name(enum qube_state state)

@@ -139,11 +139,10 @@ static int load(struct manager *manager, struct problem *problem)
 	return config_load(&manager->config, path, manager->places.schema, problem);
 }
 
-static int prepare(const struct manager *manager, struct problem *problem)
+static int prepare(struct manager *manager, struct problem *problem)
 {
 	static const char *const directories[] = {"l", "l/qubes", "l/kernel", "r", "r/state", "o"};
 	char path[PATH_MAX];
-	int lock;
 
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
 		place_of(manager, path,
@@ -154,10 +153,9 @@ static int prepare(const struct manager *manager, struct problem *problem)
 		if (mkdir(path, 0755) && errno != EEXIST)
 			return problem_set(problem, "%s: %s", path, strerror(errno));
 	}
-	/* Kept open as long as the process lives. */
 	place_of(manager, path, "r/manager.lock");
-	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB))
+	manager->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (manager->lock < 0 || flock(manager->lock, LOCK_EX | LOCK_NB))
 		return problem_set(problem, "%s: another manager is running", path);
 	return 0;
 }
@@ -233,7 +231,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		manager.clients[i] = -1;
-	manager.listener = -1;
+	manager.listener = manager.lock = -1;
+	manager.pid = getpid();
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);

@@ -210,6 +210,20 @@ static void test_crash_of_the_manager(void **state)
 	assert_string_equal(out, "0\n");
 }
 
+/* The agent dies and comes back, as systemd would have it: calls go on. */
+static void test_agent_starts_anew(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("qube start work; n=$(cat next); kill -9 $(tail -n 1 domains/$n)\n"
+		   "await test ! -S run/qrexec.work\n"
+		   "LIBVCHAN_URI=\"local:$T/v?domain=$n\" setsid qrexec-agent --socket $T/qube$n/agent --service-dir "
+		   "$T/services >>qube.log 2>&1 & echo $! >>domains/$(cat next)\n"
+		   "await test -S run/qrexec.work && qube run work echo back && qube kill work && state work"),
+		0);
+	assert_string_equal(out, "back\nHalted\n");
+}
+
 static void test_disposables(void **state)
 {
 	(void)state;
@@ -310,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_failed_start_leaves_nothing),
 		cmocka_unit_test(test_crash_of_the_manager),
+		cmocka_unit_test(test_agent_starts_anew),
 		cmocka_unit_test(test_disposables),
 		cmocka_unit_test(test_preferences),
 		cmocka_unit_test(test_clone_and_remove),
