@@ -27,7 +27,7 @@ def execute(name, seconds, bounded):
         command.append(f"-runs={SHORT_RUNS}")
     done = subprocess.run(command + [work, corpus], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
-                          timeout=seconds + 120)
+                          timeout=seconds + 600)
     return done.returncode, done.stdout
 
 

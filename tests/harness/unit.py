@@ -7,7 +7,7 @@ import subprocess
 
 from .report import OUT, build_each, each_in_order, tail
 
-LIMIT = 120
+LIMIT = 600  # against hangs only: a loaded machine is slow
 
 
 def sources():
