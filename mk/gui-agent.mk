@@ -89,3 +89,4 @@ install-gui-agent: $(GUI_AGENT)
 	install -m 644 gui/agent/session/profile.sh $(DESTDIR)$(SYSCONFDIR)/profile.d/bulkhead-gui.sh
 	install -m 644 docs/man/bulkhead-gui-agent.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 .PHONY: install-gui-agent
+$(O)/unit/obj/gui/agent/%.o: EXTRA_CFLAGS := $(GUI_AGENT_CFLAGS)

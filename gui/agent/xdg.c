@@ -13,6 +13,7 @@
 #include <wlr/types/wlr_xdg_activation_v1.h>
 #include <wlr/types/wlr_xdg_decoration_v1.h>
 #include <wlr/types/wlr_xdg_shell.h>
+#include <wlr/util/edges.h>
 
 struct xdg_window {
 	struct window window;
@@ -54,6 +55,13 @@ static void update_crop(struct xdg_window *self)
 		self->window.crop.height = 1;
 }
 
+static int limited(int value)
+{
+	int max = (int)GUI_MAX_WIDTH * 2;
+
+	return value < -max ? -max : value > max ? max : value;
+}
+
 static void popup_place(struct xdg_window *self)
 {
 	struct wlr_xdg_popup *popup = self->xdg->popup;
@@ -63,10 +71,9 @@ static void popup_place(struct xdg_window *self)
 			      .width = self->window.crop.width,
 			      .height = self->window.crop.height};
 
-	if (parent) {
-		box.x += parent->box.x;
-		box.y += parent->box.y;
-	}
+	/* Clients say what they like: sums must not overflow. */
+	box.x = limited(box.x) + (parent ? parent->box.x : 0);
+	box.y = limited(box.y) + (parent ? parent->box.y : 0);
 	window_set_parent(&self->window, parent);
 	window_set_box(&self->window, &box);
 }
@@ -353,6 +360,14 @@ static void toplevel_init(struct xdg_window *self)
 	struct wlr_xdg_toplevel *toplevel = self->xdg->toplevel;
 
 	add_toplevel_listeners(self);
+	/*
+	 * Edges that touch others: then toolkits draw no shadow, no round corners and no border for resizing, which the
+	 * daemon's frame has no use for. Before version 2 of the protocol such windows would be called maximised.
+	 */
+	if (wl_resource_get_version(toplevel->resource) >=
+	    XDG_TOPLEVEL_STATE_TILED_LEFT_SINCE_VERSION)
+		wlr_xdg_toplevel_set_tiled(self->xdg, WLR_EDGE_TOP | WLR_EDGE_BOTTOM |
+							      WLR_EDGE_LEFT | WLR_EDGE_RIGHT);
 	/* What was set before the first commit was not signalled to us. */
 	window_set_title(&self->window, toplevel->title);
 	window_set_class(&self->window, toplevel->app_id, toplevel->app_id);

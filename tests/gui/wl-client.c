@@ -171,16 +171,26 @@ static void handle_toplevel(void *data, struct xdg_toplevel *toplevel, int32_t w
 {
 	struct window *window = data;
 	uint32_t *state;
+	int edges = 0;
 
 	(void)toplevel;
 	window->given_width = width;
 	window->given_height = height;
 	printf("configure %s %d %d", window->name, width, height);
 	wl_array_for_each(state, states)
-		printf(" %s", *state == XDG_TOPLEVEL_STATE_ACTIVATED	? "activated"
-			      : *state == XDG_TOPLEVEL_STATE_FULLSCREEN ? "fullscreen"
-			      : *state == XDG_TOPLEVEL_STATE_MAXIMIZED	? "maximized"
-									: "other");
+	{
+		if (*state == XDG_TOPLEVEL_STATE_ACTIVATED)
+			printf(" activated");
+		else if (*state == XDG_TOPLEVEL_STATE_FULLSCREEN)
+			printf(" fullscreen");
+		else if (*state == XDG_TOPLEVEL_STATE_MAXIMIZED)
+			printf(" maximized");
+		else
+			edges++;
+	}
+	/* Four edges are tiled, always. */
+	if (edges != 4)
+		printf(" edges %d", edges);
 	printf("\n");
 }
 
