@@ -43,6 +43,7 @@ help:
 	@echo "make tools        host tools: the kernel unpacker"
 	@echo "make vchan        libvchan; install-vchan installs it below PREFIX ($(PREFIX))"
 	@echo "make qrexec       calls between qubes; install-qrexec (a qube), install-qrexec-dom0: below DESTDIR and PREFIX"
+	@echo "make gui          agent and daemon of the windows; install-gui-agent installs the agent for qubes"
 	@echo "make deps         install the Debian packages that building and testing need (root)"
 	@echo "make gui-demo     windows of two qubes on this host, in frames of their colours"
 	@echo "make run          boot a Debian dom0 in an emulator, serial console on the terminal"
