@@ -21,7 +21,7 @@ class Daemon:
     """A gui-daemon process with the agent of its qube."""
 
     def __init__(self, bed, name="work", label="red", domain=7, version=0x10008, options=(), supervised=False,
-                 connect=True, place=None):
+                 connect=True, place=None, environment=None):
         self.bed, self.name, self.domain, self.color = bed, name, domain, LABELS[label]
         self.place = place or os.path.join(bed.place, f"{name}-{bed.serial()}")
         os.makedirs(self.place, exist_ok=True)
@@ -34,7 +34,7 @@ class Daemon:
                    "--clipboard-dir", bed.clipboard, "-q", bed.qubes, "-p", bed.policy, "--legacy-dir", bed.place,
                    "-C", bed.config, *options]
         env = dict(bed.desktop.env, ASAN_OPTIONS="detect_leaks=0:strict_string_checks=1",
-                   UBSAN_OPTIONS="print_stacktrace=1")
+                   UBSAN_OPTIONS="print_stacktrace=1", **(environment or {}))
         self.process = subprocess.Popen(command + ([] if supervised else ["--once"]), env=env,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         bed.daemons.append(self)

@@ -2,6 +2,7 @@
 # What a good agent may expect of the daemon, message by message, and what the user sees and does.
 import os
 import struct
+import subprocess
 
 from .agent import Buffer
 
@@ -602,6 +603,42 @@ def silent_agent(bed):
     daemon.await_said("did not connect in time")
 
 
+def notifications(bed):
+    """What the user is told arrives at the desktop's service as plain text, from behind the sandbox."""
+    bus = subprocess.Popen(["dbus-daemon", "--session", "--print-address", "--nofork"], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, env=bed.desktop.env, text=True)
+    env = {"DBUS_SESSION_BUS_ADDRESS": bus.stdout.readline().strip()}
+    log_path = os.path.join(bed.place, f"bus-{bed.serial()}")
+    with open(log_path, "wb") as log:
+        helpers = [bus] + [subprocess.Popen(command, env=dict(bed.desktop.env, **env), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+                           for command in (["dunst"], ["dbus-monitor", "interface='org.freedesktop.Notifications'"])]
+
+        def bus_saw(text):
+            with open(log_path, encoding="utf-8", errors="replace") as f:
+                return text in f.read()
+        try:
+            bed.desktop.until(lambda: "Notifications" in bed.desktop.run(
+                "dbus-send", f"--bus={env['DBUS_SESSION_BUS_ADDRESS']}", "--print-reply",
+                "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.ListNames"), "no notification service")
+            daemon = bed.daemon(environment=env)
+            same("no service", "no notification service" in daemon.said(), False)
+            place(daemon.agent, 1, 100, 300, 300, 200, GREEN, "note")
+            number = settle(bed, daemon.agent, 1, "[work] note", (100, 300, 300, 200))
+            bed.desktop.do("windowfocus", "--sync", number, "key", "ctrl+shift+c")
+            daemon.agent.expect("CLIPBOARD_REQ", 1)
+            daemon.agent.send("CLIPBOARD_DATA", 1, b"12345")
+            bed.desktop.until(lambda: bus_saw("5 bytes were copied"), "the service was not told")
+            daemon.agent.flags(1, 1, 1)
+            bed.desktop.until(lambda: bus_saw("same state of a window"), "the service was not told why it ended")
+            same("exit code", daemon.ends(), 3)
+            bed.desktop.until(lambda: bed.desktop.run("xdotool", "search", "--class", "Dunst").strip(), "not shown")
+        finally:
+            for helper in reversed(helpers):
+                helper.terminate()
+                helper.wait()
+
+
 CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, popup_limits,
           flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
-          clipboard_limits, delay, reconnect, silent_agent]
+          clipboard_limits, notifications, delay, reconnect, silent_agent]
