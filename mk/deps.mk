@@ -13,7 +13,7 @@ DEPS := \
 	libwlroots-dev libwayland-dev wayland-protocols libxkbcommon-dev libpixman-1-dev libdrm-dev libxcb1-dev \
 	xwayland xkb-data adwaita-icon-theme xterm gtk-3-examples foot xclip \
 	libgtk-3-dev libnotify-dev libconfig-dev libseccomp-dev \
-	xvfb openbox xdotool x11-utils x11-xserver-utils xserver-xephyr xnest libxtst6 dunst dbus
+	xvfb openbox xdotool x11-utils x11-xserver-utils xserver-xephyr xnest libxtst6 dunst dbus trayer
 
 deps:
 	@missing=$$(for p in $(DEPS); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | \

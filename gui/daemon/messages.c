@@ -224,16 +224,11 @@ static int on_configure(struct model *model, struct window *window, const struct
 	if (untrusted.width - 1 >= INT32_MAX || untrusted.height - 1 >= INT32_MAX)
 		return end(model, -EPROTO, "it configured a window without a size");
 	rect = clamp_rect(untrusted.x, untrusted.y, untrusted.width, untrusted.height);
-	if (window->docked) {
-		/* The tray decides. */
-		rect.width = window->rect.width;
-		rect.height = window->rect.height;
-	}
 	if (!memcmp(&rect, &window->rect, sizeof(rect))) {
 		window->configure_pending = false;
 		return 0;
 	}
-	/* The user was first; the agent gets to know when it reads on. */
+	/* The user was first, or the tray decides; the agent gets to know when it reads on. */
 	if (window->configure_pending || window->docked)
 		return model_send_configure(model, window);
 	return apply_configure(model, window, &rect);

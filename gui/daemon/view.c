@@ -189,6 +189,12 @@ static void on_describe(void *ctx, struct window *window)
 		geometry.base_width = geometry.base_height = extra;
 		mask |= GDK_HINT_BASE_SIZE;
 	}
+	/* Trays ask for nothing else, and give an icon without it one pixel. */
+	if (window->docked) {
+		geometry.min_width = (int)window->rect.width;
+		geometry.min_height = (int)window->rect.height;
+		mask = GDK_HINT_MIN_SIZE;
+	}
 	if (hints->flags & GUI_HINT_USER_POSITION)
 		mask |= GDK_HINT_USER_POS;
 	if (hints->flags & GUI_HINT_POSITION)
@@ -260,9 +266,9 @@ static void on_state(void *ctx, struct window *window, uint32_t set, uint32_t un
 
 static void on_dock(void *ctx, struct window *window)
 {
-	(void)ctx;
 	choose_frame(window->view);
 	view_place_inner(window->view);
+	on_describe(ctx, window);
 	tray_dock(window->view);
 }
 

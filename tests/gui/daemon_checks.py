@@ -568,6 +568,60 @@ def clipboard_limits(bed):
     same("pasted", len(big.agent.expect("CLIPBOARD_DATA", 1).body), 65000)
 
 
+def tray(bed):
+    """Icons in a system tray that nobody here wrote, in each mode; without a tray there is a word."""
+    lonely = bed.daemon(name="mail", label="blue", domain=9)
+    lonely.agent.create(1, 0, 0, 24, 24)
+    lonely.agent.send("DOCK", 1)
+    lonely.await_said("no system tray")
+    tray_process = bed.desktop.start("trayer", "--edge", "top", "--align", "left", "--widthtype", "request", "--height",
+                                     "32", "--SetDockType", "false", "--tint", "0xff000000")
+    modes = (("border1", 0xb0b0b0), ("border2", 0xb0b0b0), ("bg", None), ("tint", None), ("tint+border1", None))
+    try:
+        bed.desktop.until(lambda: bed.desktop.run("xdotool", "search", "--class", "trayer").strip(), "no tray")
+        for mode, color in modes:
+            daemon = bed.daemon(options=["-o", f"trayicon_mode={mode}"])
+            agent = daemon.agent
+            agent.create(1, 0, 0, 24, 24)
+            agent.title(1, "icon")
+            agent.image(1, 24, 24, 0xb0b0b0)
+            agent.send("DOCK", 1)
+            agent.map(1)
+            agent.damage(1, 0, 0, 24, 24)
+            number = bed.desktop.find("[work] icon")
+            bed.desktop.until(lambda w=number: "Map State: IsViewable" in bed.desktop.run("xwininfo", "-id", w) and
+                              bed.desktop.geometry(w)[0] >= 0, f"{mode}: not in the tray")
+            x, y, width, height = bed.desktop.geometry(number)
+            while True:
+                message = agent.expect("CONFIGURE", 1)
+                agent.configure(1, *(message[name] for name in ("x", "y", "width", "height")))
+                if [message[name] for name in ("x", "y", "width", "height")] == [x, y, width, height]:
+                    break
+            agent.image(1, width, height, 0xb0b0b0)
+            agent.damage(1, 0, 0, width, height)
+            border = {"border1": 1, "border2": 2, "tint+border1": 1}.get(mode, 0)
+            if mode == "bg":
+                color = daemon.color
+            elif color is None:
+                color = 0xdf6161  # red, 49 of 128 of the way to white, as light as the grey is
+            bed.desktop.until(lambda c=color: bed.desktop.picture()[x + width // 2, y + height // 2] == c,
+                              f"{mode}: {bed.desktop.picture()[x + width // 2, y + height // 2]:06x} at {x},{y}")
+            picture = bed.desktop.picture()
+            for i in range(border):
+                same(f"{mode}: frame", picture[x + i, y + height // 2], daemon.color)
+            same(f"{mode}: inside the frame", picture[x + border, y + height // 2], color)
+            # The tray decides.
+            agent.send("UNMAP", 1)
+            agent.configure(1, x, y, 500, 500)
+            same("size", agent.expect("CONFIGURE", 1)["width"], width)
+            same("shown", bed.desktop.picture()[x + width // 2, y + height // 2], color)
+            daemon.stop()
+            bed.daemons.remove(daemon)
+    finally:
+        tray_process.terminate()
+        tray_process.wait()
+
+
 def delay(bed):
     """With events_max_delay events come later, all of them and in order."""
     daemon = bed.daemon(options=["-o", "events_max_delay=50"])
@@ -641,4 +695,4 @@ def notifications(bed):
 
 CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, popup_limits,
           flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
-          clipboard_limits, notifications, delay, reconnect, silent_agent]
+          clipboard_limits, notifications, tray, delay, reconnect, silent_agent]
