@@ -53,6 +53,7 @@ struct vchan_pace {
 	int64_t deadline;  /* of a wait by the caller, CLOCK_MONOTONIC nanoseconds; 0: none */
 	int timer;	   /* shows the deadline to a caller that polls; -1: never needed so far */
 	unsigned linger_skip, linger_misses; /* looks left out, since that many were in vain */
+	uint32_t seen_index, seen_ready; /* what the caller found when it looked the last time */
 };
 
 struct libvchan {
@@ -81,6 +82,11 @@ uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_tim
  * than a peer that runs needs for its next step. False: they did not.
  */
 bool vchan_pace_linger(struct libvchan *ctrl, bool data, uint32_t want);
+/*
+ * The caller looks how much is ready, and that is what it saw before: it waits for more. Else it is about to read, and a
+ * writer that sleeps for space is told when it has done so.
+ */
+bool vchan_pace_stuck(struct libvchan *ctrl, uint32_t ready);
 /* A wait that was limited by the above ended without an event. */
 void vchan_pace_lull(struct libvchan *ctrl);
 /* The caller is going to wait by itself, with libvchan_wait() or its descriptor. */

@@ -378,8 +378,13 @@ int libvchan_data_ready(libvchan_t *ctrl)
 		expect_end(ctrl);
 	} else if (ready < ctrl->shm.rd.size) {
 		/* A full ring cannot get more, whatever the caller waits for. */
-		ready = vchan_ask_ready(&ctrl->shm, vchan_pace_data(ctrl, ready + 1, &timeout));
-		if (vchan_release_writer(&ctrl->shm))
+		uint32_t target = vchan_pace_data(ctrl, ready + 1, &timeout);
+		bool stuck = vchan_pace_stuck(ctrl, ready);
+
+		/* Who finds much in the middle of a stream is going to read it; if not, it looks again in time. */
+		if (stuck || timeout < 0 || ready < ctrl->shm.rd.size / 4)
+			ready = vchan_ask_ready(&ctrl->shm, target);
+		if (stuck && vchan_release_writer(&ctrl->shm))
 			notify(ctrl);
 		vchan_pace_arm(ctrl, timeout);
 	}

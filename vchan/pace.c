@@ -63,27 +63,36 @@ static bool timer_ready(struct libvchan *ctrl)
 
 uint32_t vchan_pace_data(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout)
 {
-	uint32_t size = ctrl->shm.rd.size, target = most_of(size);
+	uint32_t size = ctrl->shm.rd.size;
 
-	if (want >= target || ctrl->pace.streamed < size / 2 || !peer_knows_targets(ctrl) ||
+	if (want >= size || ctrl->pace.streamed < size / 2 || !peer_knows_targets(ctrl) ||
 	    !timer_ready(ctrl))
 		return want;
 	*ret_timeout = patience(size);
-	return target;
+	return want < most_of(size) ? most_of(size) : size;
 }
 
 uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout)
 {
-	uint32_t size = ctrl->shm.wr.size, target = most_of(size);
+	uint32_t size = ctrl->shm.wr.size;
 
-	/* A ring that is nearly full has a reader that is busy. */
-	if (want > size / 4 || ctrl->pace.impatient || !peer_knows_targets(ctrl) ||
+	if (want >= size || ctrl->pace.impatient || !peer_knows_targets(ctrl) ||
 	    !timer_ready(ctrl)) {
 		ctrl->pace.impatient = false;
 		return want;
 	}
+	/* A writer that sleeps does so until there is much to do; one that only looks disturbs nobody. */
 	*ret_timeout = patience(size);
-	return target;
+	return want < most_of(size) ? most_of(size) : size;
+}
+
+bool vchan_pace_stuck(struct libvchan *ctrl, uint32_t ready)
+{
+	bool same = ctrl->pace.seen_index == ctrl->shm.rd.index && ctrl->pace.seen_ready == ready;
+
+	ctrl->pace.seen_index = ctrl->shm.rd.index;
+	ctrl->pace.seen_ready = ready;
+	return same;
 }
 
 void vchan_pace_lull(struct libvchan *ctrl)
@@ -154,10 +163,15 @@ static void set_timer(struct libvchan *ctrl, int64_t time)
 
 void vchan_pace_arm(struct libvchan *ctrl, int64_t timeout)
 {
-	/* A deadline that is set is early enough. */
-	if (timeout < 0 || ctrl->pace.deadline)
+	int64_t time;
+
+	if (timeout < 0)
 		return;
-	ctrl->pace.deadline = now() + timeout;
+	/* A deadline that is set is early enough, unless the caller was busy meanwhile: then it waits from now on. */
+	time = now();
+	if (ctrl->pace.deadline > time)
+		return;
+	ctrl->pace.deadline = time + timeout;
 	set_timer(ctrl, ctrl->pace.deadline);
 }
 

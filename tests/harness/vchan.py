@@ -35,6 +35,8 @@ MODELS = [
     (f"SIZE=4 TOTAL=6 {NEW_NEW} WAIT_W=1 WAIT_R=1", False),
     (f"SIZE=4 TOTAL=6 {NEW_NEW} WAIT_W=1 WAIT_R=1 NEED=3", False),
     (f"SIZE=8 TOTAL=15 {NEW_NEW} WAIT_W=2 NEED=5", False),
+    # An end that only looks does not release a writer before it looks again: until then there is the clock.
+    (f"SIZE=8 TOTAL=15 {NEW_NEW} WAIT_W=1 NEED=5 BUG=5", False),
     (f"SIZE=4 TOTAL=6 {OLD_OLD} BUG=1", True),
     (f"SIZE=4 TOTAL=6 {OLD_OLD} BUG=2", True),
     (f"SIZE=4 TOTAL=6 {NEW_NEW} BUG=3", True),
