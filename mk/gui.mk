@@ -71,7 +71,8 @@ bench: bench-gui
 
 # Static analysis, remembered as in lint.mk.
 GUI_TIDY_FLAGS = -std=gnu11 -O2 $(WARNINGS) $(GUI_DAEMON_CFLAGS)
-GUI_TIDY := $(patsubst %,$(O)/lint/%.gui-tidy,$(filter gui/%,$(GUI_COMMON_SRCS)) $(GUI_DAEMON_SRCS))
+GUI_TIDY := $(patsubst %,$(O)/lint/%.gui-tidy,$(filter gui/%,$(GUI_COMMON_SRCS)) $(GUI_DAEMON_SRCS) \
+	$(wildcard gui/icons/*.c))
 $(O)/lint/%.gui-tidy: % .clang-tidy $(wildcard gui/common/*.h gui/daemon/*.h)
 	@mkdir -p $(@D) $(O)/lint/clean
 	$(Q)key=$$({ cat .clang-tidy; clang-tidy --version; echo '$(GUI_TIDY_FLAGS)'; $(CLANG) $(GUI_TIDY_FLAGS) -E -C $<; } \
@@ -81,3 +82,11 @@ $(O)/lint/%.gui-tidy: % .clang-tidy $(wildcard gui/common/*.h gui/daemon/*.h)
 		touch $(O)/lint/clean/$$key; }
 	@touch $@
 lint-tidy: $(GUI_TIDY)
+
+# The service that gives windows their icons.
+GUI_ICON_OBJS := $(patsubst %,$(O)/gui/obj/%.o,gui/icons/receiver.c gui/icons/stream.c gui/daemon/tint.c)
+$(O)/gui/gui-icon-receiver: $(GUI_ICON_OBJS)
+	$(say) LD $@
+	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ -lX11
+gui: $(O)/gui/gui-icon-receiver
+-include $(GUI_ICON_OBJS:.o=.d)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Icons in the colour of their qube.
+#include "tint.h"
 #include "view_internal.h"
 
 #define ICON_SIZE 48
@@ -7,45 +8,6 @@
 static unsigned int channel(uint32_t pixel, unsigned int shift)
 {
 	return pixel >> shift & 0xff;
-}
-
-static uint32_t scale(uint32_t color, unsigned int shift, unsigned int light)
-{
-	unsigned int full = channel(color, shift), value;
-
-	/* From black through the colour to white, so that a picture keeps its contrast. */
-	if (light < 128)
-		value = full * light / 127;
-	else
-		value = full + (255 - full) * (light - 127) / 128;
-	return (uint32_t)value << shift;
-}
-
-void icon_tint(uint32_t *pixels, size_t count, uint32_t color)
-{
-	unsigned int light, low, high, i;
-	size_t at;
-
-	for (at = 0; at < count; at++) {
-		low = 255;
-		high = 0;
-		for (i = 0; i < 24; i += 8) {
-			low = MIN(low, channel(pixels[at], i));
-			high = MAX(high, channel(pixels[at], i));
-		}
-		light = (low + high) / 2;
-		pixels[at] = (pixels[at] & 0xff000000u) | scale(color, 0, light) |
-			     scale(color, 8, light) | scale(color, 16, light);
-	}
-}
-
-void icon_fill(uint32_t *pixels, size_t count, uint32_t background, uint32_t color)
-{
-	size_t at;
-
-	for (at = 0; at < count; at++)
-		if ((pixels[at] & 0xffffffu) == (background & 0xffffffu))
-			pixels[at] = color;
 }
 
 static void tint_pixbuf(GdkPixbuf *pixbuf, uint32_t color)

@@ -96,10 +96,6 @@ unsigned int tray_border(enum tray_mode mode);
 bool tray_tints(enum tray_mode mode);
 
 /* icon.c */
-/* Gives `count` pixels of 32 bits, blue lowest, the hue of `color`, keeping their lightness. */
-void icon_tint(uint32_t *pixels, size_t count, uint32_t color);
-/* Replaces what looks like the background (the colour of the first pixel) by `color`. */
-void icon_fill(uint32_t *pixels, size_t count, uint32_t background, uint32_t color);
 GdkPixbuf *icon_load(const char *name, uint32_t color);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
+#include "tint.h"
 #include "view_internal.h"
 
 /* What one picture carries at most; larger damage goes in several. A row always fits. */

@@ -622,6 +622,58 @@ def tray(bed):
         tray_process.wait()
 
 
+def icons(bed):
+    """The service of icons: tinted, on the windows of the calling qube only, also on ones that come later."""
+    work, mail = bed.daemon(), bed.daemon(name="mail", label="blue", domain=9)
+    numbers = []
+    for i, daemon in enumerate((work, mail)):
+        place(daemon.agent, 0x101, 50 + 300 * i, 100, 200, 100, GREEN, "icons")
+        numbers.append(settle(bed, daemon.agent, 0x101, f"[{daemon.name}] icons", (50 + 300 * i, 100, 200, 100)))
+    before = bed.desktop.property(numbers[1], "_NET_WM_ICON")
+    log_path = os.path.join(bed.place, f"icons-{bed.serial()}")
+
+    def icon(number):
+        return bed.desktop.run("xprop", "-id", number, "-notype", "32c", " = $0+\n", "_NET_WM_ICON").split("=")[1]
+    with open(log_path, "wb") as log:
+        receiver = subprocess.Popen([os.path.join(os.path.dirname(bed.agent), "gui-icon-receiver")], stderr=log,
+                                    env=dict(bed.desktop.env, QREXEC_REMOTE_DOMAIN="work"), stdin=subprocess.PIPE)
+        try:
+            receiver.stdin.write(b"257\n2 1\n\xff\xff\xff\xff\x00\x80\x00\x7f")
+            receiver.stdin.flush()
+            # White stays white; half-dark green becomes half-dark red, its transparency stays.
+            wanted = [2, 1, 0xffffffff, 0x7f660000]
+            bed.desktop.until(lambda: [int(v) & 0xffffffff for v in icon(numbers[0]).split(",")] == wanted,
+                              f"no icon: {icon(numbers[0])}")
+            receiver.stdin.write(b"258\n1 1\n\xff\xff\xff\xff" + b"257\n0 1\n")
+            receiver.stdin.flush()
+            same("exit code after an icon without a size", receiver.wait(60), 1)
+            same("icon of the other qube", bed.desktop.property(numbers[1], "_NET_WM_ICON"), before)
+        finally:
+            receiver.kill()
+            receiver.wait()
+    with open(log_path, encoding="utf-8") as f:
+        same("said", f.read(), "gui-icon-receiver: work: what it sent is no icon\n")
+
+
+def later_icons(bed):
+    """An icon that comes before its window."""
+    work = bed.daemon()
+    receiver = subprocess.Popen([os.path.join(os.path.dirname(bed.agent), "gui-icon-receiver")],
+                                env=dict(bed.desktop.env, QREXEC_REMOTE_DOMAIN="work"), stdin=subprocess.PIPE)
+    try:
+        receiver.stdin.write(b"7\n1 1\n\x00\x00\x00\xff")
+        receiver.stdin.flush()
+        place(work.agent, 7, 100, 100, 200, 100, GREEN, "late")
+        number = settle(bed, work.agent, 7, "[work] late", (100, 100, 200, 100))
+        bed.desktop.until(lambda: "1, 1, 4278190080" in bed.desktop.run(
+            "xprop", "-id", number, "-notype", "32c", " = $0+\n", "_NET_WM_ICON"), "no icon")
+        receiver.stdin.close()
+        same("exit code at the end", receiver.wait(60), 0)
+    finally:
+        receiver.kill()
+        receiver.wait()
+
+
 def delay(bed):
     """With events_max_delay events come later, all of them and in order."""
     daemon = bed.daemon(options=["-o", "events_max_delay=50"])
@@ -695,4 +747,4 @@ def notifications(bed):
 
 CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, popup_limits,
           flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
-          clipboard_limits, notifications, tray, delay, reconnect, silent_agent]
+          clipboard_limits, notifications, tray, icons, later_icons, delay, reconnect, silent_agent]
