@@ -89,10 +89,15 @@ install-qrexec: install-qrexec-vm
 $(O)/qrexec/bench-policy: $(O)/qrexec/obj/qrexec/bench/bench_policy.c.o $(O)/qrexec/libqrexec.a
 	$(say) LD $@
 	$(Q)$(CC) $(QREXEC_LDFLAGS) -o $@ $^
-bench-qrexec: $(O)/qrexec/bench-policy
-	$(Q)$<
+$(O)/qrexec/bench-call: $(O)/qrexec/obj/qrexec/bench/bench_call.c.o $(O)/qrexec/libqrexec.a $(VCHAN_LIB)
+	$(say) LD $@
+	$(Q)$(CC) $(QREXEC_LDFLAGS) -o $@ $^
+bench-qrexec: qrexec $(O)/qrexec/bench-policy $(O)/qrexec/bench-call
+	$(Q)$(O)/qrexec/bench-policy
+	$(Q)$(PYTHON) bench/qrexec.py $(O)/qrexec
+bench: bench-qrexec
 .PHONY: bench-qrexec
--include $(O)/qrexec/obj/qrexec/bench/bench_policy.c.d
+-include $(patsubst %,$(O)/qrexec/obj/qrexec/bench/%.c.d,bench_policy bench_call)
 
 # What links tests/unit/qrexec_fixture.c runs the programs, built like unit tests: with the sanitizers.
 define qrexec_unit_program
