@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,16 +160,21 @@ static void keep(struct icon *icon)
 
 static int take_icon(void)
 {
-	struct icon *icon = malloc(sizeof(*icon)), *smaller;
-	int rc = icon ? icon_read(stdin, icon) : -ENOMEM;
+	static struct icon untrusted_icon;
+	struct icon *icon;
+	size_t size;
+	int rc = icon_read(stdin, &untrusted_icon);
 
-	if (rc <= 0) {
-		free(icon);
+	if (rc <= 0)
 		return rc;
-	}
-	smaller = realloc(icon, offsetof(struct icon, pixels) +
-					(size_t)icon->width * icon->height * sizeof(uint32_t));
-	keep(smaller ? smaller : icon);
+	/* Few icons are as large as they may be. */
+	size = offsetof(struct icon, pixels) +
+	       (size_t)untrusted_icon.width * untrusted_icon.height * sizeof(uint32_t);
+	icon = malloc(size);
+	if (!icon)
+		return -ENOMEM;
+	memcpy(icon, &untrusted_icon, size);
+	keep(icon);
 	apply();
 	return 1;
 }
