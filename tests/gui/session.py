@@ -11,7 +11,9 @@ import time
 from . import peer
 
 OUT = os.environ.get("O", "build")
-ASAN = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=0",
+ASAN = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
+        "LSAN_OPTIONS": "print_suppressions=0:suppressions=" + os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                                                           "lsan.txt"),
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 

@@ -647,9 +647,10 @@ def check_x11_clipboard():
             daemon.until(copied, f"{size} bytes of a program of X11")
             owner.stop()
             s.clients.remove(owner)
-        daemon.send("CLIPBOARD_DATA", 0, raw="für X11".encode())
+        # When a window is there, wlroots has seen that the last owner is gone, which clears the selection.
         s.run("xterm", "-title", "term", x11=True)
         term = daemon.window(title="term")
+        daemon.send("CLIPBOARD_DATA", 0, raw="für X11".encode())
         daemon.focus(term)
         # wlroots gives it only to clients of the X11 window that has the focus.
         def pasted():
