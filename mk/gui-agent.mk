@@ -62,7 +62,7 @@ $(O)/gui/tray-client: tests/gui/tray-client.c $(O)/gui/.flags
 	$(say) LD $@
 	$(Q)$(CC) $(GUI_CFLAGS) -D_GNU_SOURCE -pie -o $@ $< -lxcb
 
-gui-agent-programs: gui $(O)/vchan/libvchan.so $(O)/gui/asan/bulkhead-gui-agent $(O)/gui/wl-client $(O)/gui/tray-client
+gui-agent-programs: gui qubesdb $(O)/vchan/libvchan.so $(O)/gui/asan/bulkhead-gui-agent $(O)/gui/wl-client $(O)/gui/tray-client
 .PHONY: gui-agent-programs
 -include $(GUI_ASAN_OBJS:.o=.d)
 

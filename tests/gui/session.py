@@ -153,7 +153,7 @@ class Session:
         self.log.close()
         if self.dir:
             self.dir.cleanup()
-        if early is not None or self.agent.returncode or "ERROR: " in text or "runtime error" in text:
+        if early is not None or self.agent.returncode or "Sanitizer" in text or "runtime error" in text:
             raise peer.Broken(f"the agent ended with {self.agent.returncode}: {text[-6000:]}")
 
     def __enter__(self):
@@ -163,6 +163,6 @@ class Session:
         try:
             self.close()
         except peer.Broken as broken:
-            if kind is None or "ERROR: " in str(broken):
+            if kind is None or "Sanitizer" in str(broken):
                 raise
         return False

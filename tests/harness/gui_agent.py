@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 import traceback
 
 from gui.peer import Broken
@@ -291,6 +292,46 @@ def check_layout():
                                    ASAN_OPTIONS="detect_leaks=0"), stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60, check=False)
     need(done.returncode == 1 and "no keyboard layout \"no-such-layout\"" in done.stderr, f"said {done.stderr}")
+
+
+def check_qubesdb():
+    """The GUI domain, which is waited for, and the keyboard layout, which may change, come from QubesDB."""
+    with tempfile.TemporaryDirectory(prefix="gui-agent-") as place:
+        env = {"QUBESDB_SOCKET_DIR": place}
+        database = subprocess.Popen([f"{OUT}/qubesdb/qubesdb-daemon", "--socket-dir", place, "1", "work"],
+                                    env=dict(os.environ, LIBVCHAN_URI=f"local:{place}?domain=0"),
+                                    stdin=subprocess.DEVNULL)
+        write = [f"{OUT}/qubesdb/qubesdb-cmd", "-c", "write", "-d", "work"]
+
+        def entry(path, value):
+            subprocess.run([*write, path, value], env=dict(os.environ, **env), check=True, timeout=60)
+        try:
+            while not os.path.exists(f"{place}/qubesdb.work.sock"):
+                need(database.poll() is None, "no QubesDB")
+            # Here it is the qube's own.
+            os.symlink("qubesdb.work.sock", f"{place}/qubesdb.sock")
+            entry("/keyboard-layout", "de,us++")
+            late = subprocess.Popen(["sh", "-c", f"sleep 0.3; {' '.join(write)} /qubes-gui-domain-xid 0"],
+                                    env=dict(os.environ, **env))
+            with Session(place=place, env=env) as s:
+                late.wait()
+                client, daemon = s.client(), s.daemon
+                window = s.top(client, "one")
+                daemon.focus(window)
+                daemon.key(window, 38, state=1 << 13)
+                s.hear(client, "modifiers 0 0 0 1")
+                entry("/keyboard-layout", "no-such-layout++")
+                s.said("there is no keyboard layout \"no-such-layout")
+                start = len(client.lines)
+                entry("/keyboard-layout", "us++")
+                s.hear(client, "keymap 1 .*", start)
+                database.terminate()
+                s.said("QubesDB: .* not seen any more")
+                daemon.key(window, 39)
+                s.hear(client, "key 31 0", start)
+        finally:
+            database.terminate()
+            database.wait()
 
 
 def check_pointer():
