@@ -65,10 +65,15 @@ static uint64_t *entry_for(uint64_t *root, uint64_t va, unsigned level)
 static int map_range(uint64_t *root, uint64_t va, uint64_t pa, uint64_t size, uint64_t prot)
 {
 	while (size) {
-		bool large = IS_ALIGNED(va | pa, SIZE_2M) && size >= SIZE_2M;
-		uint64_t *e = entry_for(root, va, large ? 2 : 1),
-			 step = large ? SIZE_2M : PAGE_SIZE;
+		uint64_t *e = entry_for(root, va, 2), step = SIZE_2M;
+		/* A table that is there stays: other CPUs may remember that it is. It is filled instead. */
+		bool large = IS_ALIGNED(va | pa, SIZE_2M) && size >= SIZE_2M && e &&
+			     ((*e & PTE_LARGE) || !(*e & PTE_PRESENT));
 
+		if (!large) {
+			e = entry_for(root, va, 1);
+			step = PAGE_SIZE;
+		}
 		if (!e)
 			return -ENOMEM;
 		WRITE_ONCE(*e, pa | prot | (large ? PTE_LARGE : 0));
