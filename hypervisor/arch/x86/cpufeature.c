@@ -34,6 +34,7 @@ static const struct feature_bit table[] = {
 	{7, 0, 1, 7, CPU_SMEP},
 	{7, 0, 1, 20, CPU_SMAP},
 	{7, 0, 2, 2, CPU_UMIP},
+	{7, 0, 2, 3, CPU_PKU},
 	{1, 0, 2, 26, CPU_XSAVE},
 	{0xd, 1, 0, 3, CPU_XSAVES},
 	{1, 0, 2, 21, CPU_X2APIC},
@@ -142,6 +143,9 @@ void cpu_enable_features(void)
 		cr4 |= X86_CR4_SMAP;
 	if (cpu_has(CPU_UMIP))
 		cr4 |= X86_CR4_UMIP;
+	/* For guests' keys to be read: they hold for user pages only, and there are none here. */
+	if (cpu_has(CPU_PKU))
+		cr4 |= X86_CR4_PKE;
 	if (cpu_has(CPU_XSAVE))
 		cr4 |= X86_CR4_OSXSAVE;
 	write_cr4(cr4);

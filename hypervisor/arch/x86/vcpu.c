@@ -331,6 +331,12 @@ static void fpu_load(struct vcpu *v)
 	xsetbv(0, v->arch.xcr0);
 }
 
+uint32_t vcpu_pkru(const struct vcpu *v)
+{
+	(void)v;
+	return rdpkru();
+}
+
 void arch_vcpu_switch(struct vcpu *prev, struct vcpu *next)
 {
 	struct cpu *c = this_cpu();

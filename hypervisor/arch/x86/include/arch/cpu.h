@@ -3,6 +3,7 @@
 #ifndef ARCH_CPU_H
 #define ARCH_CPU_H
 
+#include <arch/registers.h>
 #include <bulkhead/compiler.h>
 
 struct cpu;
@@ -40,52 +41,6 @@ struct arch_cpu {
 	uint32_t call_pending; /* function call IPI */
 	uint64_t timer_deadline;
 };
-
-#define X86_CR0_PE	   BIT(0)
-#define X86_CR0_MP	   BIT(1)
-#define X86_CR0_EM	   BIT(2)
-#define X86_CR0_TS	   BIT(3)
-#define X86_CR0_ET	   BIT(4)
-#define X86_CR0_NE	   BIT(5)
-#define X86_CR0_WP	   BIT(16)
-#define X86_CR0_AM	   BIT(18)
-#define X86_CR0_NW	   BIT(29)
-#define X86_CR0_CD	   BIT(30)
-#define X86_CR0_PG	   BIT(31)
-#define X86_CR4_VME	   BIT(0)
-#define X86_CR4_DE	   BIT(3)
-#define X86_CR4_PSE	   BIT(4)
-#define X86_CR4_PAE	   BIT(5)
-#define X86_CR4_MCE	   BIT(6)
-#define X86_CR4_PGE	   BIT(7)
-#define X86_CR4_PCE	   BIT(8)
-#define X86_CR4_OSFXSR	   BIT(9)
-#define X86_CR4_OSXMMEXCPT BIT(10)
-#define X86_CR4_UMIP	   BIT(11)
-#define X86_CR4_LA57	   BIT(12)
-#define X86_CR4_VMXE	   BIT(13)
-#define X86_CR4_FSGSBASE   BIT(16)
-#define X86_CR4_PCIDE	   BIT(17)
-#define X86_CR4_OSXSAVE	   BIT(18)
-#define X86_CR4_SMEP	   BIT(20)
-#define X86_CR4_SMAP	   BIT(21)
-#define X86_CR4_PKE	   BIT(22)
-#define X86_EFER_SCE	   BIT(0)
-#define X86_EFER_LME	   BIT(8)
-#define X86_EFER_LMA	   BIT(10)
-#define X86_EFER_NX	   BIT(11)
-#define X86_EFER_SVME	   BIT(12)
-#define X86_EFER_FFXSR	   BIT(14)
-#define X86_EFLAGS_CF	   BIT(0)
-#define X86_EFLAGS_FIXED   BIT(1)
-#define X86_EFLAGS_ZF	   BIT(6)
-#define X86_EFLAGS_TF	   BIT(8)
-#define X86_EFLAGS_IF	   BIT(9)
-#define X86_EFLAGS_DF	   BIT(10)
-#define X86_EFLAGS_NT	   BIT(14)
-#define X86_EFLAGS_RF	   BIT(16)
-#define X86_EFLAGS_VM	   BIT(17)
-#define X86_EFLAGS_AC	   BIT(18)
 
 static inline void arch_cpu_relax(void)
 {
@@ -192,6 +147,14 @@ static inline uint64_t xgetbv(uint32_t idx)
 
 	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(idx));
 	return lo | (uint64_t)hi << 32;
+}
+/* Protection keys of user pages; CR4.PKE is set. */
+static inline uint32_t rdpkru(void)
+{
+	uint32_t v, zero;
+
+	__asm__ volatile("rdpkru" : "=a"(v), "=d"(zero) : "c"(0));
+	return v;
 }
 static inline void invlpg(const void *p)
 {

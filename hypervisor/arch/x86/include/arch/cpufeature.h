@@ -13,6 +13,7 @@ enum cpu_feature {
 	CPU_SMEP,
 	CPU_SMAP,
 	CPU_UMIP,
+	CPU_PKU,
 	CPU_XSAVE,
 	CPU_XSAVES,
 	CPU_X2APIC,
