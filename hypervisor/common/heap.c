@@ -7,6 +7,7 @@
  */
 #include <arch/paging.h>
 #include <bulkhead/bitmap.h>
+#include <bulkhead/errno.h>
 #include <bulkhead/list.h>
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
@@ -170,26 +171,53 @@ void heap_page_free(void *page)
 	heap_free(page);
 }
 
+/* Frames that are mapped in the heap become ordinary chunks, and stay mapped: unmapping would need every CPU. */
+static void add_chunks(paddr_t p, uint64_t size)
+{
+	unsigned long irq = spin_lock_irqsave(&heap_lock);
+
+	for (uint64_t off = 0; off < size; off += CHUNK_SIZE)
+		add_chunk(paddr_from(paddr_raw(p) + off));
+	spin_unlock_irqrestore(&heap_lock, irq);
+}
+
+static int big_map(paddr_t p, unsigned order)
+{
+	uint64_t size = PAGE_SIZE << order, off;
+
+	for (off = 0; off < size; off += CHUNK_SIZE)
+		if (arch_heap_map(paddr_from(paddr_raw(p) + off)))
+			break;
+	if (off == size)
+		return 0;
+	add_chunks(p, off);
+	for (; off < size; off += CHUNK_SIZE)
+		frames_free(paddr_to_mfn(paddr_from(paddr_raw(p) + off)), ORDER_2M);
+	return -ENOMEM;
+}
+
 /* Beyond what fits into a chunk: whole frames, 2 MiB at least. The size is kept in the head's descriptor. */
 static void *big_alloc(size_t size)
 {
 	unsigned order = ORDER_2M;
+	unsigned long irq;
+	void *p;
 	mfn_t m;
 
-	while ((PAGE_SIZE << order) < size)
+	while (order < ORDER_1G && (PAGE_SIZE << order) < size)
 		order++;
-	m = frames_alloc(order, ALLOC_NO_SCRUB);
-	if (mfn_is_invalid(m))
+	if (PAGE_SIZE << order < size)
 		return NULL;
-	for (uint64_t off = 0; off < PAGE_SIZE << order; off += CHUNK_SIZE) {
-		/* What was mapped before an -ENOMEM stays mapped: heap frames, never a guest's. */
-		if (arch_heap_map(paddr_from(paddr_raw(mfn_to_paddr(m)) + off)))
-			return NULL;
-	}
+	m = frames_alloc(order, ALLOC_NO_SCRUB);
+	if (mfn_is_invalid(m) || big_map(mfn_to_paddr(m), order))
+		return NULL;
 	mfn_to_page(m)->order = (uint8_t)order;
-	__atomic_fetch_add(&heap_size, PAGE_SIZE << order, __ATOMIC_RELAXED);
-	memset(heap_ptr(mfn_to_paddr(m)), 0, PAGE_SIZE << order);
-	return heap_ptr(mfn_to_paddr(m));
+	irq = spin_lock_irqsave(&heap_lock);
+	heap_size += PAGE_SIZE << order;
+	spin_unlock_irqrestore(&heap_lock, irq);
+	p = heap_ptr(mfn_to_paddr(m));
+	memset(p, 0, PAGE_SIZE << order);
+	return p;
 }
 
 static void *slab_object(unsigned class)
@@ -272,16 +300,14 @@ static void slab_free(struct slab *s, void *p)
 
 static void big_free(void *p)
 {
-	/*
-	 * The frames become a run of ordinary chunks: they are mapped in the heap already, and unmapping would need
-	 * every CPU.
-	 */
-	unsigned order = mfn_to_page(paddr_to_mfn(heap_paddr(p)))->order;
+	struct page *pg = mfn_to_page(paddr_to_mfn(heap_paddr(p)));
+	uint64_t size = PAGE_SIZE << pg->order;
+	unsigned long irq = spin_lock_irqsave(&heap_lock);
 
-	mfn_to_page(paddr_to_mfn(heap_paddr(p)))->order = 0;
-	heap_size -= PAGE_SIZE << order;
-	for (uint64_t off = 0; off < PAGE_SIZE << order; off += CHUNK_SIZE)
-		add_chunk(paddr_from(paddr_raw(heap_paddr(p)) + off));
+	pg->order = 0;
+	heap_size -= size; /* the chunks count again */
+	spin_unlock_irqrestore(&heap_lock, irq);
+	add_chunks(heap_paddr(p), size);
 }
 
 void heap_free(void *p)
@@ -290,10 +316,12 @@ void heap_free(void *p)
 
 	if (!p)
 		return;
-	irq = spin_lock_irqsave(&heap_lock);
-	if (IS_ALIGNED((uintptr_t)p, CHUNK_SIZE))
+	if (IS_ALIGNED((uintptr_t)p, CHUNK_SIZE)) {
 		big_free(p);
-	else if (IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
+		return;
+	}
+	irq = spin_lock_irqsave(&heap_lock);
+	if (IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
 		free_pages_locked(p);
 	else
 		slab_free((struct slab *)((uintptr_t)p & PAGE_MASK), p);
