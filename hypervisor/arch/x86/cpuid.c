@@ -177,7 +177,8 @@ static void policy_basic(struct cpu_policy *p)
 	if (p->basic[0][EAX] < 7)
 		return;
 	host(7, 0, p->features[0]);
-	mask(p->features[0], 1, LEAF7_EBX | LEAF7_EBX_AVX512, LEAF7_ECX, LEAF7_EDX);
+	mask(p->features[0], ~0U, LEAF7_EBX | LEAF7_EBX_AVX512, LEAF7_ECX, LEAF7_EDX);
+	p->features[0][EAX] = MIN(p->features[0][EAX], 1U); /* the last subleaf */
 	if (p->features[0][EAX])
 		host(7, 1, p->features[1]);
 	mask(p->features[1], LEAF7_1_EAX, 0, 0, 0);
