@@ -6,23 +6,31 @@
 
 #define TYPE_EXCEPTION 3
 
-enum class {
+enum exception_class {
 	BENIGN,
 	CONTRIBUTORY,
 	PAGE_FAULT,
 };
 
-static enum class class_of(uint8_t vector) {
-	switch (vector){case TRAP_DE : case TRAP_TS : case TRAP_NP : case TRAP_SS : case
-			TRAP_GP : return CONTRIBUTORY;
-			case TRAP_PF : return PAGE_FAULT;
-			default : return BENIGN;
-}
+static enum exception_class class_of(uint8_t vector)
+{
+	switch (vector) {
+	case TRAP_DE:
+	case TRAP_TS:
+	case TRAP_NP:
+	case TRAP_SS:
+	case TRAP_GP:
+		return CONTRIBUTORY;
+	case TRAP_PF:
+		return PAGE_FAULT;
+	default:
+		return BENIGN;
+	}
 }
 
 bool exception_combine(struct pending_event *queued, const struct pending_event *next)
 {
-	enum class first, second = class_of(next->vector);
+	enum exception_class first, second = class_of(next->vector);
 	struct pending_event result = *next;
 
 	if (queued->valid && queued->type == TYPE_EXCEPTION) {
