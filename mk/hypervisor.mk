@@ -16,17 +16,24 @@ HV_CFLAGS := $(FREESTANDING) -O2 -g -fno-pic -fno-pie -mcmodel=kernel -mno-red-z
 	-fstack-protector-strong -mstack-protector-guard=global -fno-strict-aliasing -fno-common \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-omit-frame-pointer \
 	$(WARNINGS)
+# Indirect branches go through the thunks of arch/x86/thunks.S, jump tables would be such branches; a trap behind each return
+# and jump ends speculation that runs straight on, where the compiler can do it (not clang 14). Apart from HV_CFLAGS, as these
+# have other names for other compilers, and tools that read the sources know none of them.
+cc_takes = $(if $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo yes),$(1))
+HV_BRANCH_CFLAGS := -fno-jump-tables \
+	$(or $(call cc_takes,-mindirect-branch=thunk-extern -mindirect-branch-register),-mretpoline-external-thunk) \
+	$(call cc_takes,-mharden-sls=all)
 HV_ASFLAGS := $(FREESTANDING) -g -fno-pic -mcmodel=kernel -D__ASSEMBLY__ -Wundef -Werror
 HV_LDFLAGS := -m elf_x86_64 -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=sha1 \
 	$(shell $(LD) --help | grep -c no-warn-rwx-segments >/dev/null && echo --no-warn-rwx-segments)
 
-HV_FLAGS_ALL = $(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) $(HV_ASFLAGS) $(HV_LDFLAGS)
+HV_FLAGS_ALL = $(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) $(HV_BRANCH_CFLAGS) $(HV_ASFLAGS) $(HV_LDFLAGS)
 $(eval $(call stamp,HV_FLAGS_ALL,$(O)/hv/.flags))
 
 $(O)/hv/%.c.o: %.c $(O)/hv/.flags | $(ABI)
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) $(HV_BRANCH_CFLAGS) -MMD -MP -c $< -o $@
 
 $(O)/hv/%.S.o: %.S $(O)/hv/.flags | $(ABI)
 	$(say) AS $<

@@ -56,6 +56,7 @@ static const struct feature_bit table[] = {
 	{7, 0, 3, 31, CPU_SSBD},
 	{7, 0, 3, 10, CPU_MD_CLEAR},
 	{7, 0, 3, 28, CPU_L1D_FLUSH},
+	{0x80000008, 0, 1, 29, CPU_BTC_NO},
 	{0x80000021, 0, 0, 8, CPU_AUTOMATIC_IBRS},
 };
 
@@ -133,6 +134,20 @@ uint64_t cpu_spec_ctrl(void)
 	return v;
 }
 
+bool cpu_branches_protected(void)
+{
+	return cpu_has(CPU_AUTOMATIC_IBRS) || (cpu_spec_ctrl() & SPEC_CTRL_IBRS);
+}
+
+bool cpu_needs_exit_barrier(void)
+{
+	bool amd = !strcmp(cpu_info.vendor, "AuthenticAMD") ||
+		   !strcmp(cpu_info.vendor, "HygonGenuine");
+
+	return amd && cpu_info.family >= 0x15 && cpu_info.family <= 0x18 && cpu_has(CPU_IBPB) &&
+	       !cpu_has(CPU_BTC_NO);
+}
+
 void cpu_enable_features(void)
 {
 	uint64_t cr4 = read_cr4() | X86_CR4_DE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
@@ -186,6 +201,9 @@ void cpu_report(void)
 
 		snprintf(list + n, 160 - n, "%s%s", n ? ", " : "", shown[i].name);
 	}
+	snprintf(yes + strlen(yes), sizeof(yes) - strlen(yes), "%s%s",
+		 cpu_branches_protected() ? "" : ", retpolines",
+		 cpu_needs_exit_barrier() ? ", IBPB at each exit" : "");
 	log_info("CPU: %s, family 0x%x model 0x%x stepping %u, %u bits of physical address\n",
 		 cpu_info.brand[0] ? cpu_info.brand : cpu_info.vendor, cpu_info.family,
 		 cpu_info.model, cpu_info.stepping, cpu_info.phys_bits);

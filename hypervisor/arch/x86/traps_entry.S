@@ -74,8 +74,10 @@ rdmsr_safe:
 	movq %rax, (%r8)
 	xorl %eax, %eax
 	ret
+	int3
 2:	movl $-14, %eax
 	ret
+	int3
 	.pushsection .extable, "a"
 	.quad 1b, 2b
 	.popsection
@@ -91,8 +93,10 @@ wrmsr_safe:
 1:	wrmsr
 	xorl %eax, %eax
 	ret
+	int3
 2:	movl $-14, %eax
 	ret
+	int3
 	.pushsection .extable, "a"
 	.quad 1b, 2b
 	.popsection

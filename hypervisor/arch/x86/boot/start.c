@@ -11,6 +11,7 @@
 #include <arch/paging.h>
 #include <arch/paging_init.h>
 #include <arch/smp.h>
+#include <arch/thunks.h>
 #include <arch/time.h>
 #include <arch/traps.h>
 #include <arch/vendor.h>
@@ -271,6 +272,7 @@ static void __init init_cpu0(struct cpu *c)
 	if (cpu_prepare(c, 0, 0))
 		panic("no memory for the boot CPU's tables");
 	traps_cpu_load();
+	thunks_init();
 	cpu_report();
 }
 

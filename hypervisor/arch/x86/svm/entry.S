@@ -56,6 +56,14 @@ svm_enter:
 	movq %r15, 0x78(%rdi)
 	popq %rax
 	vmload %rax
+	cmpb $0, svm_exit_barrier(%rip)
+	je 1f
+	movl $0x49, %ecx	/* PRED_CMD: IBPB */
+	movl $1, %eax
+	xorl %edx, %edx
+	wrmsr
+	/* Nobody returns before it is sure which way that branch went. */
+1:	lfence
 	/* Return addresses that the guest has trained must not steer our returns: new ones for all 32. */
 	movl $16, %eax
 1:	call 2f
@@ -82,4 +90,5 @@ svm_enter:
 	popq %rbp
 	cld
 	ret
+	int3
 	.section .note.GNU-stack, "", @progbits

@@ -33,6 +33,8 @@
 /* Instructions that not every CPU has; their intercepts are reserved bits where they do not exist. */
 static uint32_t extra_intercept4, extra_intercept5;
 
+bool svm_exit_barrier __ro_after_init; /* entry.S: IBPB at each exit */
+
 static void find_extra_intercepts(void)
 {
 	uint32_t r[4], svm[4];
@@ -66,8 +68,10 @@ static int svm_cpu_up(void)
 	/* What VMLOAD brings back after each exit; nothing of it changes later. */
 	__asm__ volatile("vmsave %0" ::"a"(paddr_raw(heap_paddr(c->arch.svm_host_vmcb)))
 			 : "memory");
-	if (c->id == 0)
+	if (c->id == 0) {
 		find_extra_intercepts();
+		svm_exit_barrier = cpu_needs_exit_barrier();
+	}
 	c->arch.asid_max = cpu_info.asids - 1;
 	c->arch.asid_generation = 1;
 	c->arch.asid_next = 1;

@@ -27,6 +27,7 @@ struct svm_vcpu {
 	uint64_t dr[4]; /* DR0–DR3 while not loaded */
 };
 
+extern bool svm_exit_barrier;
 void svm_enter(union guest_gprs *gprs, uint64_t vmcb_pa, uint64_t host_vmcb_pa);
 void svm_handle_exit(struct vcpu *v);	 /* exit.c */
 void svm_inject_prepare(struct vcpu *v); /* inject.c: before entry */

@@ -31,6 +31,7 @@ enum cpu_feature {
 	CPU_VIRT_SPEC_CTRL,
 	CPU_MD_CLEAR,
 	CPU_L1D_FLUSH,
+	CPU_BTC_NO,
 	CPU_AUTOMATIC_IBRS,
 	CPU_FEATURES
 };
@@ -51,6 +52,13 @@ bool cpu_has(enum cpu_feature f);
 void cpu_enable_features(void); /* each CPU: CR4 protections, XCR0, speculation controls */
 void cpu_report(void);		/* the line that says what is in force */
 uint64_t cpu_spec_ctrl(void);	/* value of SPEC_CTRL while the hypervisor runs */
+/* Does the CPU itself keep guests from steering the hypervisor's indirect branches? Else they are retpolines. */
+bool cpu_branches_protected(void);
+/*
+ * CPUs that predict returns as they do indirect branches (AMD families 15h to 17h, Hygon's 18h: CVE-2022-29900): predictions
+ * are dropped at each exit, before the first return.
+ */
+bool cpu_needs_exit_barrier(void);
 void cpu_guest_switch_barrier(
 	void); /* between vCPUs of different domains on this CPU: IBPB where there is one */
 
