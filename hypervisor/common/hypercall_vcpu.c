@@ -156,7 +156,7 @@ static int64_t op_get_runstate(struct vcpu *v, uint64_t arg, bool compat)
 	struct vcpu_runstate_info info;
 
 	vcpu_runstate_get(v, &info);
-	return vcpu_runstate_copy(arg, compat, &info);
+	return vcpu_runstate_copy(current_vcpu(), arg, compat, &info);
 }
 
 static int64_t op_set_periodic(struct vcpu *v, uint64_t arg)
@@ -231,7 +231,7 @@ static int64_t op_register_runstate(struct vcpu *v, uint64_t arg, bool compat)
 	WRITE_ONCE(v->runstate_gva, gva);
 	vcpu_runstate_get(v, &info);
 	/* What it is by now, through the address space of the caller; that this may fail is the guest's own loss. */
-	vcpu_runstate_copy(gva, compat, &info);
+	vcpu_runstate_copy(current_vcpu(), gva, compat, &info);
 	return 0;
 }
 

@@ -16,6 +16,8 @@ static void reschedule(struct cpu *c)
 	next = sched_switch();
 	if (next == prev)
 		return;
+	if (!prev->is_idle)
+		vcpu_runstate_publish_leaving(prev);
 	arch_vcpu_switch(prev, next);
 	sched_switched(prev);
 	if (!next->is_idle)

@@ -13,29 +13,26 @@ struct compat_runstate_info {
 _Static_assert(sizeof(struct compat_runstate_info) == 44, "i386 ABI");
 _Static_assert(sizeof(struct vcpu_runstate_info) == 48, "x86-64 ABI");
 
-int vcpu_runstate_copy(uint64_t gva, bool compat, const struct vcpu_runstate_info *info)
+int vcpu_runstate_copy(struct vcpu *v, uint64_t gva, bool compat,
+		       const struct vcpu_runstate_info *info)
 {
 	struct compat_runstate_info c;
 
 	if (!compat)
-		return guest_copy_to(gva, info, sizeof(*info));
+		return vcpu_copy_to(v, gva, info, sizeof(*info));
 	c.state = info->state;
 	c.state_entry_time = info->state_entry_time;
 	for (unsigned i = 0; i < ARRAY_SIZE(c.time); i++)
 		c.time[i] = info->time[i];
-	return guest_copy_to(gva, &c, sizeof(c));
+	return vcpu_copy_to(v, gva, &c, sizeof(c));
 }
 
-void vcpu_runstate_publish(struct vcpu *v)
+static void publish(struct vcpu *v, struct vcpu_runstate_info info)
 {
-	/* It changes only when v is switched to or from, so there is no need for a lock here. */
-	struct vcpu_runstate_info info = v->runstate;
 	uint64_t time_gva, gva = v->runstate_gva;
 
-	if (!gva)
-		return;
 	if (!(READ_ONCE(v->domain->vm_assist) & 1U << VMASST_TYPE_runstate_update_flag)) {
-		vcpu_runstate_copy(gva, v->runstate_compat, &info);
+		vcpu_runstate_copy(v, gva, v->runstate_compat, &info);
 		return;
 	}
 	/*
@@ -46,11 +43,28 @@ void vcpu_runstate_publish(struct vcpu *v)
 				  ? offsetof(struct compat_runstate_info, state_entry_time)
 				  : offsetof(struct vcpu_runstate_info, state_entry_time));
 	info.state_entry_time |= XEN_RUNSTATE_UPDATE;
-	if (guest_copy_to(time_gva, &info.state_entry_time, sizeof(info.state_entry_time)))
+	if (vcpu_copy_to(v, time_gva, &info.state_entry_time, sizeof(info.state_entry_time)))
 		return;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	vcpu_runstate_copy(gva, v->runstate_compat, &info);
+	vcpu_runstate_copy(v, gva, v->runstate_compat, &info);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	info.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
-	guest_copy_to(time_gva, &info.state_entry_time, sizeof(info.state_entry_time));
+	vcpu_copy_to(v, time_gva, &info.state_entry_time, sizeof(info.state_entry_time));
+}
+
+void vcpu_runstate_publish(struct vcpu *v)
+{
+	/* It changes only when v is switched to or from, so there is no need for a lock here. */
+	if (v->runstate_gva)
+		publish(v, v->runstate);
+}
+
+void vcpu_runstate_publish_leaving(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+
+	if (!v->runstate_gva)
+		return;
+	vcpu_runstate_leaving(v, &info);
+	publish(v, info);
 }

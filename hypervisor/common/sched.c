@@ -32,15 +32,19 @@ static struct domain idle_domain = {
 
 /* ---- Runstates ---- */
 
-static int runstate_of(const struct vcpu *v)
+/* Of one that does not run. */
+static int runstate_off_cpu(const struct vcpu *v)
 {
 	unsigned flags = v->pause_flags;
 
-	if (v->is_running)
-		return RUNSTATE_running;
 	if (!flags)
 		return RUNSTATE_runnable;
 	return (flags & VPF_BLOCKED) && !(flags & VPF_DOWN) ? RUNSTATE_blocked : RUNSTATE_offline;
+}
+
+static int runstate_of(const struct vcpu *v)
+{
+	return v->is_running ? RUNSTATE_running : runstate_off_cpu(v);
 }
 
 /* Accounts the time in the state that v leaves. Its scheduler lock is held. */
@@ -66,6 +70,20 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *ret_info)
 	*ret_info = v->runstate;
 	if (now > ret_info->state_entry_time)
 		ret_info->time[ret_info->state] += now - ret_info->state_entry_time;
+	spin_unlock_irqrestore(&v->sched_lock, flags);
+}
+
+void vcpu_runstate_leaving(struct vcpu *v, struct vcpu_runstate_info *ret_info)
+{
+	unsigned long flags = spin_lock_irqsave(&v->sched_lock);
+	uint64_t now = time_now();
+
+	*ret_info = v->runstate;
+	if (now > ret_info->state_entry_time) {
+		ret_info->time[ret_info->state] += now - ret_info->state_entry_time;
+		ret_info->state_entry_time = now;
+	}
+	ret_info->state = runstate_off_cpu(v);
 	spin_unlock_irqrestore(&v->sched_lock, flags);
 }
 

@@ -360,11 +360,25 @@ static void runstate_area(void **state)
 	assert_int_equal(info->state, RUNSTATE_running);
 	assert_int_equal(info->state_entry_time, fake_now);
 	assert_int_equal(info->time[RUNSTATE_offline], MSEC(7));
+	/* Others see that it does not run, and why. */
+	vcpu_set_flag(v, VPF_IO);
+	life_pass(MSEC(1));
+	assert_int_equal(info->state, RUNSTATE_offline);
+	assert_int_equal(info->state_entry_time, v->runstate.state_entry_time);
+	vcpu_clear_flag(v, VPF_IO);
+	assert_ptr_equal(life_loop(), v);
+	assert_int_equal(sched_op(SCHEDOP_block, 0), 0);
+	assert_true(life_loop()->is_idle);
+	assert_int_equal(info->state, RUNSTATE_blocked);
+	vcpu_kick(v);
+	assert_ptr_equal(life_loop(), v);
+	assert_int_equal(info->state, RUNSTATE_running);
+	be_preempted(MSEC(6));
 	/* One that is not there is the guest's own loss. */
 	gva = BAD;
 	assert_int_equal(vcpu_op(VCPUOP_register_runstate_memory_area, 0, put(&gva, 8)), 0);
 	be_preempted(MSEC(1));
-	assert_int_equal(info->time[RUNSTATE_offline], MSEC(7));
+	assert_int_equal(info->time[RUNSTATE_offline], MSEC(14));
 	/* 0: none. */
 	gva = 0;
 	assert_int_equal(vcpu_op(VCPUOP_register_runstate_memory_area, 0, put(&gva, 8)), 0);
@@ -410,11 +424,13 @@ static void check_update(void)
 	memset(fake_guest_memory + 0x800, 0, 64);
 	copies = 0;
 	be_preempted(MSEC(7));
-	/* The flag is there before anything else changes, and until all has. */
-	assert_int_equal(copies, 3);
-	assert_true(entry_times[0] & XEN_RUNSTATE_UPDATE);
-	assert_true(entry_times[1] & XEN_RUNSTATE_UPDATE);
-	assert_int_equal(entry_times[2], fake_now);
+	/* When it leaves and when it is back: the flag is there before anything else changes, and until all has. */
+	assert_int_equal(copies, 6);
+	for (unsigned i = 0; i < 6; i += 3) {
+		assert_true(entry_times[i] & XEN_RUNSTATE_UPDATE);
+		assert_true(entry_times[i + 1] & XEN_RUNSTATE_UPDATE);
+		assert_int_equal(entry_times[i + 2], fake_now - (i ? 0 : MSEC(7)));
+	}
 	assert_int_equal(load_u64(fake_guest_memory + 0x800 + time_offset + 8 +
 				  8 * RUNSTATE_offline),
 			 v->runstate.time[RUNSTATE_offline]);

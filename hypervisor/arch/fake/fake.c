@@ -439,6 +439,12 @@ WEAK int guest_copy_to(uint64_t guest_va, const void *src, size_t len)
 	return 0;
 }
 
+WEAK int vcpu_copy_to(struct vcpu *v, uint64_t guest_va, const void *src, size_t len)
+{
+	(void)v;
+	return guest_copy_to(guest_va, src, len);
+}
+
 WEAK int guest_clear(uint64_t guest_va, size_t len)
 {
 	void *p = guest_range(guest_va, len);

@@ -84,9 +84,8 @@ static int translate(struct vcpu *v, uint64_t va, bool write, gaddr_t *ret)
 	return 0;
 }
 
-static int linear_access(uint64_t va, void *buf, size_t len, bool write)
+static int linear_access(struct vcpu *v, uint64_t va, void *buf, size_t len, bool write)
 {
-	struct vcpu *v = current_vcpu();
 	char *b = buf;
 
 	while (len) {
@@ -104,12 +103,19 @@ static int linear_access(uint64_t va, void *buf, size_t len, bool write)
 
 int guest_copy_from(void *dst, uint64_t guest_va, size_t len)
 {
-	return linear_access(guest_va, dst, len, false);
+	return linear_access(current_vcpu(), guest_va, dst, len, false);
 }
 
 int guest_copy_to(uint64_t guest_va, const void *src, size_t len)
 {
-	return linear_access(guest_va, (void *)(uintptr_t)src, len, true);
+	return linear_access(current_vcpu(), guest_va, (void *)(uintptr_t)src, len, true);
+}
+
+int vcpu_copy_to(struct vcpu *v, uint64_t guest_va, const void *src, size_t len)
+{
+	/* What is remembered is of its last hypercall: the guest may have changed its tables since. */
+	guest_walk_forget(v);
+	return linear_access(v, guest_va, (void *)(uintptr_t)src, len, true);
 }
 
 int guest_clear(uint64_t guest_va, size_t len)

@@ -7,6 +7,7 @@
 #include <bulkhead/errno.h>
 
 struct domain;
+struct vcpu;
 
 /*
  * Guest-linear addresses of the current vCPU, translated by its own page tables with the rights of its
@@ -15,6 +16,8 @@ struct domain;
 int guest_copy_from(void *dst, uint64_t guest_va, size_t len);
 int guest_copy_to(uint64_t guest_va, const void *src, size_t len);
 int guest_clear(uint64_t guest_va, size_t len);
+/* As guest_copy_to, for a vCPU that may be about to leave this CPU: its state is still there. */
+int vcpu_copy_to(struct vcpu *v, uint64_t guest_va, const void *src, size_t len);
 
 /* Guest-physical memory of any domain (RAM, grants, foreign pages; not MMIO). 0 or -EFAULT. */
 int guest_phys_copy_from(void *dst, struct domain *d, gaddr_t src, size_t len);

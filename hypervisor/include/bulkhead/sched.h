@@ -64,10 +64,17 @@ void sched_yield_current(
 int sched_poll(unsigned nr_ports, const uint32_t *ports, uint64_t timeout);
 /* Times up to now; of any vCPU. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *ret_info);
-/* To an address of the current vCPU, in the layout of a 32-bit guest or not. 0 or -EFAULT. */
-int vcpu_runstate_copy(uint64_t gva, bool compat, const struct vcpu_runstate_info *info);
-/* Copies the runstate of the current vCPU to where its guest has registered. Its address space is loaded. */
+/* The same for one that is about to leave its CPU, as it will be then. */
+void vcpu_runstate_leaving(struct vcpu *v, struct vcpu_runstate_info *ret_info);
+/* To an address of v, in the layout of a 32-bit guest or not; its state is on this CPU. 0 or -EFAULT. */
+int vcpu_runstate_copy(struct vcpu *v, uint64_t gva, bool compat,
+		       const struct vcpu_runstate_info *info);
+/*
+ * Copies the runstate to where the guest has registered: of the current vCPU after it was switched to, and of the one
+ * that leaves this CPU while its state is still there. Other vCPUs look whether it runs.
+ */
 void vcpu_runstate_publish(struct vcpu *v);
+void vcpu_runstate_publish_leaving(struct vcpu *v);
 
 /*
  * The main loop asks, with interrupts on and no lock held: who runs now on this CPU? Switches cpu->current and accounts
