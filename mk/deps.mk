@@ -4,7 +4,7 @@
 DEPS := \
 	build-essential git python3 \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
-	libcmocka-dev libzydis-dev libxen-dev liblzma-dev zlib1g-dev libzstd-dev liblz4-dev liblzo2-dev libgcrypt20-dev \
+	libcmocka-dev libzydis-dev libxen-dev liblzma-dev zlib1g-dev libbz2-dev libzstd-dev liblz4-dev liblzo2-dev libgcrypt20-dev \
 	qemu-system-x86 ovmf ipxe-qemu qemu-utils \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools dosfstools \
 	busybox-static cpio kmod xz-utils zstd e2fsprogs \

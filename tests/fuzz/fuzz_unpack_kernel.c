@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz target: bzImage headers and the containers around compressed kernels.
 // links: tools/unpack-kernel/bzimage.c tools/unpack-kernel/decompress.c
-// libs: -lz -llzma -lzstd -llz4 -llzo2
+// libs: -lz -lbz2 -llzma -lzstd -llz4 -llzo2
 #include <stdlib.h>
 #include <string.h>
 

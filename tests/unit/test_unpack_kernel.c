@@ -2,7 +2,7 @@
 // Tests of bh-unpack-kernel: every compression format, damaged images, and the command line.
 // links: tools/unpack-kernel/bzimage.c tools/unpack-kernel/decompress.c tools/unpack-kernel/output.c
 // links: tools/unpack-kernel/cli.c hypervisor/common/elf.c
-// libs: -lz -llzma -lzstd -llz4 -llzo2 -lgcrypt
+// libs: -lz -lbz2 -llzma -lzstd -llz4 -llzo2 -lgcrypt
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <bzlib.h>
 #include <lz4.h>
 #include <lzma.h>
 #include <lzo/lzo1x.h>
@@ -124,6 +125,16 @@ static size_t pack_gzip(uint8_t *out)
 	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
 	deflateEnd(&z);
 	return z.total_out;
+}
+
+static size_t pack_bzip2(uint8_t *out)
+{
+	unsigned len = BUFFER_SIZE;
+
+	assert_int_equal(BZ2_bzBuffToBuffCompress((char *)out, &len, (char *)kernel, KERNEL_SIZE, 9,
+						  0, 0),
+			 BZ_OK);
+	return add_size(out, len);
 }
 
 static size_t run_encoder(lzma_stream *l, uint8_t *out)
@@ -255,8 +266,8 @@ static const struct {
 	const char *name;
 	size_t (*pack)(uint8_t *out);
 } packers[] = {
-	{"gzip", pack_gzip}, {"xz", pack_xz},	{"lzma", pack_lzma},	    {"zstd", pack_zstd},
-	{"lz4", pack_lz4},   {"lzo", pack_lzo}, {"lzo", pack_lzo_all_sums},
+	{"gzip", pack_gzip}, {"bzip2", pack_bzip2}, {"xz", pack_xz},   {"lzma", pack_lzma},
+	{"zstd", pack_zstd}, {"lz4", pack_lz4},	    {"lzo", pack_lzo}, {"lzo", pack_lzo_all_sums},
 };
 #define NR_PACKERS (sizeof(packers) / sizeof(packers[0]))
 
@@ -331,7 +342,7 @@ static void test_damaged_payloads(void **state)
 		store_u32(buffer + 20, size);
 		expect_bad(buffer, 24, -EINVAL);
 	}
-	expect_bad((const uint8_t *)"BZh91AY&SY1234", 14, -EOPNOTSUPP);
+	expect_bad((const uint8_t *)"PK\3\4AY&SY12345", 14, -EOPNOTSUPP);
 	expect_bad((const uint8_t *)"\x1f\x8b", 2, -EOPNOTSUPP);
 	expect_bad((const uint8_t *)"", 0, -EOPNOTSUPP);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Kernel payloads: gzip, xz, lzma, zstd, lz4 (legacy frames) and lzo (lzop files).
-// libs: -lz -llzma -lzstd -llz4 -llzo2
+// Kernel payloads: gzip, bzip2, xz, lzma, zstd, lz4 (legacy frames) and lzo (lzop files).
+// libs: -lz -lbz2 -llzma -lzstd -llz4 -llzo2
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <bzlib.h>
 #include <lz4.h>
 #include <lzma.h>
 #include <lzo/lzo1x.h>
@@ -57,6 +58,31 @@ static bool unpack_gzip(struct streams *s)
 	s->out_used = z.total_out;
 	inflateEnd(&z);
 	return rc == Z_STREAM_END;
+}
+
+static bool unpack_bzip2(struct streams *s)
+{
+	/* The interface is older than const. */
+	bz_stream b = {
+		.next_in = (char *)(uintptr_t)s->in,
+		.avail_in = (unsigned)s->in_left,
+		.next_out = (char *)s->out,
+		.avail_out = (unsigned)s->out_size,
+	};
+	int rc;
+
+	if (BZ2_bzDecompressInit(&b, 0, 0) != BZ_OK)
+		return false;
+	/* It takes all that it is given, so long as there is room. */
+	do
+		rc = BZ2_bzDecompress(&b);
+	while (rc == BZ_OK && b.avail_in > 0 && b.avail_out > 0);
+	/* The end of the stream, with its checksum, may be left when the room is just used up. */
+	if (rc == BZ_OK && b.avail_in > 0)
+		rc = BZ2_bzDecompress(&b);
+	s->out_used = s->out_size - b.avail_out;
+	BZ2_bzDecompressEnd(&b);
+	return rc == BZ_STREAM_END;
 }
 
 static bool run_lzma(struct streams *s, lzma_stream *l, lzma_ret init)
@@ -237,6 +263,7 @@ static const struct format {
 	bool (*unpack)(struct streams *s);
 } formats[] = {
 	{"gzip", {0x1f, 0x8b}, 2, unpack_gzip},
+	{"bzip2", {'B', 'Z', 'h'}, 3, unpack_bzip2},
 	{"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, unpack_xz},
 	{"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, unpack_zstd},
 	{"lz4", {0x02, 0x21, 0x4c, 0x18}, 4, unpack_lz4},
