@@ -91,6 +91,37 @@ def check_shell(files):
     return "\n".join(out for code, out in found if code)
 
 
+def stray_branches(place, returns):
+    """Indirect branches that go through no thunk, and returns that no trap follows, of one build."""
+    # Before there are guests: the jump to the image's own addresses, that to a stack of its own (and tables among the code).
+    boot = "boot_"
+    code, out = output_of(["objdump", "-d", "--no-show-raw-insn", os.path.join(place, "bulkhead.elf")])
+    if code:
+        return out
+    found, function, before = [], "", ""
+    for line in out.splitlines():
+        name = re.match(r"[0-9a-f]+ <(\S+)>:$", line)
+        if name:
+            function = name[1]
+            continue
+        if re.search(r"\t(call|jmp)q? +\*", line) and not function.startswith(boot):
+            found.append(f"{function}: {line.strip()}")
+        if returns and re.search(r"\tret", before) and "int3" not in line:
+            found.append(f"{function}: nothing stops speculation behind {before.strip()}")
+        before = line
+    return "\n".join(found)
+
+
+def check_branches(_files):
+    good, out = make("hypervisor")
+    return stray_branches(OUT, returns="gcc" in os.environ.get("CC", "gcc")) if good else out
+
+
+def check_clang_branches(_files):
+    good, out = make("CC=clang", f"O={OUT}/clang", "hypervisor")
+    return stray_branches(f"{OUT}/clang", returns=False) if good else out
+
+
 def check_neutral(files):
     common = c_files(files, "hypervisor/common/")
     arch = r"^\s*#\s*(if|ifdef|ifndef|elif)\b.*(x86|X86|arm|ARM|aarch64|amd64|i386|riscv)"
@@ -135,6 +166,8 @@ CHECKS = [
     ("clang-tidy", check_make("lint-tidy")),
     ("builds-with-clang", check_clang),
     ("shellcheck", check_shell),
+    ("indirect-branches", check_branches),
+    ("indirect-branches-clang", check_clang_branches),
     ("headers-alone", check_make("lint-headers")),
     ("common-is-neutral", check_neutral),
     ("vendor-words", check_vendor),
