@@ -294,7 +294,8 @@ void vcpu_startup_ipi(struct vcpu *v, uint8_t vector)
 	v->arch.sipi_vector = vector;
 	v->arch.started = true;
 	__atomic_store_n(&v->arch.sipi_pending, true, __ATOMIC_SEQ_CST);
-	vcpu_clear_flag(v, VPF_DOWN);
+	/* INIT may have met it in HLT. */
+	vcpu_clear_flag(v, VPF_DOWN | VPF_BLOCKED);
 }
 
 void vcpu_nmi(struct vcpu *v)
