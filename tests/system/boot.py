@@ -54,7 +54,7 @@ class Dom0Boot:
     """Boots, lets dom0 run the words' checks, and reports each as a result of its own."""
 
     def __init__(self, stage, name, kind="bios-vtd", smp=1, mem=4096, words=(), hv_words="", kernel_words="",
-                 end="poweroff", devices=(), framebuffer=False, allowed=None, limit=300):
+                 end="poweroff", devices=(), framebuffer=False, allowed=None, limit=600):
         self.stage, self.name, self.kind, self.smp, self.mem = stage, name, kind, smp, mem
         self.words, self.hv_words, self.kernel_words, self.end = list(words), hv_words, kernel_words, end
         self.devices, self.framebuffer, self.allowed, self.limit = list(devices), framebuffer, allowed, limit
@@ -99,7 +99,7 @@ class Dom0Boot:
             seen = vm.wait_for(marker)
             self.stage.ok(f"{self.name}.userspace", f"{vm.arrived(seen.start()):.1f} s")
             vm.wait_for(r"^TESTS-DONE")
-            reason = vm.wait_exit(60)
+            reason = vm.wait_exit(180)
             wanted = {"poweroff": "guest-shutdown"}.get(self.end, "guest-reset")
             if reason == wanted:
                 self.stage.ok(f"{self.name}.{self.end}", f"after {vm.arrived(len(vm.text)):.0f} s")
@@ -121,8 +121,6 @@ class Dom0Boot:
                 self.stage.ok(name, f"{results[word][1]} [{vm.arrived(results[word][2]):.0f} s]")
             else:
                 self.stage.fail(name, results[word][1], self._around(vm, word))
-        if "clock" in self.words:
-            self._clock(vm)
         if "console" in self.words and HYPERVISOR == "bulkhead":
             if re.search(r"^\(BH\) key 'q': domains", vm.text, re.M):
                 self.stage.ok(f"{self.name}.debug-keys")
@@ -140,16 +138,6 @@ class Dom0Boot:
     def _around(vm, word):
         found = re.search(rf"^TEST {word}:.*$", vm.text, re.M)
         return tail(vm.text[:found.end()], 15)
-
-    def _clock(self, vm):
-        """Four seconds of the guest are about four of ours: the guest's clock runs at the right rate."""
-        first, last = re.search("^CLOCK-START", vm.text, re.M), re.search("^CLOCK-STOP", vm.text, re.M)
-        if first and last:
-            took = vm.arrived(last.start()) - vm.arrived(first.start())
-            if 3.5 < took < 6.0:
-                self.stage.ok(f"{self.name}.clock-rate", f"{took:.2f} s outside for 4 s inside")
-            else:
-                self.stage.fail(f"{self.name}.clock-rate", f"{took:.2f} s outside for 4 s inside")
 
     def _type(self, vm, _match):
         """A line for dom0; on Bulkhead the key of the help before, behind three times Ctrl-A, and three again."""

@@ -12,6 +12,8 @@ from .boot import medium
 
 WITHOUT_SVM = machine.CPUS["none"].replace("max,", "max,-svm,")
 WITHOUT_NPT = machine.CPUS["none"].replace("max,", "max,-npt,")
+# Seconds after which a machine counts as hung: far beyond what a loaded host takes.
+LIMIT = 300
 # Said before the reset; a triple fault has no time for it.
 IN_ORDER = r"rebooting in \d+ seconds"
 
@@ -45,11 +47,11 @@ def refused(stage, name, message, kind="bios-vtd", modules=None, mem=2048, cpu=N
     if modules is None:
         modules = [(kernel(), "guest-words")]
     image = medium("", hv_words, dom0_mem=dom0_mem, modules=modules)
-    with machine.Machine(name, image, kind, 1, mem, cpu=cpu, limit=90) as vm:
+    with machine.Machine(name, image, kind, 1, mem, cpu=cpu, limit=LIMIT) as vm:
         try:
             found = vm.wait_for(message)
             vm.wait_for(IN_ORDER, start=found.start())
-            reason = vm.wait_exit(30)
+            reason = vm.wait_exit(LIMIT)
         except (machine.Timeout, machine.Exited) as problem:
             stage.fail(name, str(problem), vm.tail(25))
             return
@@ -67,11 +69,11 @@ def refused(stage, name, message, kind="bios-vtd", modules=None, mem=2048, cpu=N
 def accepted(stage, name, message, hv_words):
     """Boots, expects the message, and runs to the end all the same."""
     image = medium("", hv_words, dom0_mem="256M", modules=[(kernel(), "guest-words")])
-    with machine.Machine(name, image, "bios-vtd", 1, 2048, limit=90) as vm:
+    with machine.Machine(name, image, "bios-vtd", 1, 2048, limit=LIMIT) as vm:
         try:
             found = vm.wait_for(message)
             vm.wait_for("^GUEST-DONE")
-            vm.wait_exit(30)
+            vm.wait_exit(LIMIT)
         except (machine.Timeout, machine.Exited) as problem:
             stage.fail(name, str(problem), vm.tail(25))
             return
@@ -142,7 +144,7 @@ def text_on_screen(vm):
 def noreboot(stage, name):
     """With noreboot the machine stays, with the reason on its consoles: here the second port, and the frame buffer."""
     image = medium("", "noreboot console=com2,vga com2=115200,8n1", dom0_mem="256M", modules=[], framebuffer=True)
-    with machine.Machine(name, image, "bios-vtd", 1, 2048, limit=60, port=2) as vm:
+    with machine.Machine(name, image, "bios-vtd", 1, 2048, limit=LIMIT, port=2) as vm:
         try:
             found = vm.wait_for(r"halted \(noreboot\)")
         except (machine.Timeout, machine.Exited) as problem:

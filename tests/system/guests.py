@@ -62,7 +62,7 @@ def boot(name, words="guest-words", limit=300):
         try:
             vm.wait_for("^GUEST-START")
             vm.wait_for("^GUEST-(DONE|STOPPED)")
-            reason = vm.wait_exit(30)
+            reason = vm.wait_exit(120)
             if reason != "guest-reset":
                 problem = f"the machine stopped by {reason}"
         except (machine.Timeout, machine.Exited) as stop:

@@ -65,7 +65,7 @@ def crash(stage, name):
 
 @test
 def debian(stage, name):
-    Dom0Boot(stage, name, "bios-vtd", words="units root lspci lsusb display net xl xldmesg dmesg".split(), limit=400).run_debian()
+    Dom0Boot(stage, name, "bios-vtd", words="units root lspci lsusb display net xl xldmesg dmesg".split()).run_debian()
 
 
 @test
@@ -78,7 +78,7 @@ def soak(stage, options):
     if not build_hypervisor(stage, HYPERVISOR):
         return
     for number in range(1, options.soak_boots + 1):
-        Dom0Boot(stage, f"soak-{number}", "bios-vtd", smp=2, words=["units", "root"], limit=600).run_debian()
+        Dom0Boot(stage, f"soak-{number}", "bios-vtd", smp=2, words=["units", "root"]).run_debian()
 
 
 def run(stage, _options):
