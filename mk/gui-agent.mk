@@ -90,3 +90,8 @@ install-gui-agent: $(GUI_AGENT)
 	install -m 644 docs/man/bulkhead-gui-agent.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 .PHONY: install-gui-agent
 $(O)/unit/obj/gui/agent/%.o: EXTRA_CFLAGS := $(GUI_AGENT_CFLAGS)
+
+bench-gui-agent: gui-agent-programs
+	$(Q)O='$(O)' $(PYTHON) bench/gui_agent.py
+bench: bench-gui-agent
+.PHONY: bench-gui-agent
