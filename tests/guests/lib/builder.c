@@ -400,18 +400,32 @@ static long build(struct domu *d, const struct domu_config *c, const uint8_t *im
 	return result ? result : build_vcpu(d->id, entry);
 }
 
+/* Slots in use, one bit for each guest: it has two of them. */
+static uint32_t slots_used;
+
+static bool take_slot(unsigned int *ret_slot)
+{
+	for (unsigned int i = 0; i < SLOT_BUILD / 2; i++) {
+		if (!(slots_used & 1u << i)) {
+			slots_used |= 1u << i;
+			*ret_slot = 2 * i;
+			return true;
+		}
+	}
+	return false;
+}
+
 long domu_create(struct domu *d, const struct domu_config *c)
 {
-	static unsigned int slots;
 	const uint8_t *image = find_kernel(c->kernel);
 	long result;
 
-	*d = (struct domu){.id = DOMID_INVALID,
-			   .speaks = c->speaks,
-			   .slot = slots++ % (SLOT_BUILD / 2) * 2};
-	if (!image)
+	*d = (struct domu){.id = DOMID_INVALID, .speaks = c->speaks};
+	if (!image || !take_slot(&d->slot))
 		return -2;
 	result = build(d, c, image);
+	if (d->id == DOMID_INVALID)
+		slots_used &= ~(1u << d->slot / 2);
 	if (result)
 		return result;
 	d->console = dom0_map(d->slot, d->id, DOMU_CONSOLE_GFN, 1);
@@ -439,7 +453,7 @@ static void line_ends(struct domu *d)
 	if (d->speaks && line_of_test)
 		guest_print("%s", d->line);
 	else
-		guest_print("guest %u| %s", d->slot / 2, d->line);
+		guest_print("d%u| %s", d->id, d->line);
 	d->results += result;
 	d->failures += result && !strstr(d->line, ": ok");
 }
@@ -530,6 +544,7 @@ long domu_destroy(struct domu *d)
 		dom0_unmap(d->slot + 1, 1);
 	d->console = NULL;
 	d->mailbox = NULL;
+	slots_used &= ~(1u << d->slot / 2);
 	result = domctl(&op, XEN_DOMCTL_destroydomain, d->id);
 	while (!result && domu_info(d->id, &info)) {
 		if (time_now() > end)
