@@ -40,6 +40,9 @@ static void exit_wbinvd(struct vcpu *v)
 
 	if (!n && !v->arch.inject.valid)
 		n = vcpu_insn_length(v, INSN_WBNOINVD, 0);
+	/* QEMU 7.2 reports INVD so, too. */
+	if (!n && !v->arch.inject.valid)
+		n = vcpu_insn_length(v, INSN_INVD, 0);
 	if (n)
 		vcpu_advance(v, n);
 }
