@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# One guest: from creation to destruction.
-from lib import BZIMAGE, Guest, domains, free_pages, need, until, xenstore
+# One guest: creation and destruction, then every command on a guest that lives through all of them.
+import hashlib
+import os
+import re
+
+from lib import (BZIMAGE, Guest, RANDOM, WORK, cpus, disk, domains, free_pages, image, last_line, left_behind, need,
+                 run, sh, until, vif, xenstore, xl)
+
+WORKER = "worker"
+worker_now = []
 
 
 def check_create_destroy():
@@ -13,8 +21,230 @@ def check_create_destroy():
     need(guest.run("echo $((6 * 7))") == "42", "the console's input does not arrive")
     memory = int(guest.run("awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo"))
     need(190 < memory < 256, f"{memory} MiB of memory")
+    bad = guest.run("dmesg | grep -E 'BUG:|WARNING: CPU|Call Trace|Oops|unchecked MSR|RIP: 0010' | head -n 1; true")
+    need(not bad, f"the kernel complains: {bad}")
     guest.destroy()
-    until("its memory is free", lambda: free_pages() == pages)
-    new = {line for line in xenstore() - store if not line.startswith(("/libxl =", "/vm ="))}
-    need(not new, f"left in the store: {sorted(new)[:3]}")
+    left_behind(pages, store)
     return f"{memory} MiB"
+
+
+def worker():
+    """A guest of two vCPUs of at most four, with a disk to read, a disk to write and a network interface."""
+    if WORKER not in domains():
+        image("ro.img", 8, RANDOM)
+        image("rw.img", 16)
+        guest = Guest(WORKER, memory=192, vcpus=2, more=f"maxvcpus = 4\non_crash = \"preserve\"\n"
+                      f"disk = [ '{disk('ro.img', 'xvda', 'ro')}', '{disk('rw.img', 'xvdb', 'rw')}' ]\n"
+                      f"vif = [ '{vif(2)}' ]")
+        worker_now[:] = [guest.create().up()]
+        guest.run("modprobe xen-blkfront; modprobe xen-netfront; until [ -b /dev/xvdb ]; do sleep 1; done")
+    return worker_now[0]
+
+
+def check_block():
+    guest = worker()
+    want = hashlib.sha256(RANDOM).hexdigest()
+    have = guest.run(f"head -c {len(RANDOM)} /dev/xvda | sha256sum").split()[0]
+    need(have == want, "what is read is not what the image has")
+    need(guest.run("cat /sys/block/xvda/ro /sys/block/xvdb/ro").split() == ["1", "0"], "xvda is not read-only")
+    need(guest.run("dd if=/dev/zero of=/dev/xvda bs=4096 count=1 conv=fsync 2>/dev/null && echo written; true") == "",
+         "the read-only disk can be written")
+    guest.run(f"head -c {len(RANDOM)} /dev/xvda | dd of=/dev/xvdb bs=64k seek=16 conv=fsync 2>/dev/null")
+    with open(os.path.join(WORK, "rw.img"), "rb") as f:
+        f.seek(1 << 20)
+        need(f.read(len(RANDOM)) == RANDOM, "what the guest wrote is not in the image")
+    need(guest.run("dd if=/dev/xvdb bs=64k skip=16 count=32 iflag=direct 2>/dev/null | sha256sum").split()[0] == want,
+         "what the guest wrote does not come back")
+    return f"{len(RANDOM) >> 20} MiB each way"
+
+
+def check_block_attach():
+    guest = worker()
+    loops = sh("losetup", "-a")
+    image("more.img", 4, RANDOM[:4096])
+    xl("block-attach", WORKER, disk("more.img", "xvdc", "rw"))
+    guest.run("until [ -b /dev/xvdc ]; do sleep 1; done")
+    need(len(xl("block-list", WORKER).splitlines()) == 4, xl("block-list", WORKER))
+    need(guest.run("head -c 4096 /dev/xvdc | sha256sum").split()[0] == hashlib.sha256(RANDOM[:4096]).hexdigest(),
+         "its content is wrong")
+    xl("block-detach", WORKER, "xvdc")
+    guest.run("while [ -b /dev/xvdc ]; do sleep 1; done")
+    need(len(xl("block-list", WORKER).splitlines()) == 3, xl("block-list", WORKER))
+    until("its loop device is free", lambda: sh("losetup", "-a") == loops)
+
+
+def check_network():
+    guest = worker()
+    guest.run("ifconfig eth0 10.9.0.2 netmask 255.255.255.0 up")
+    guest.run("ping -c 3 10.9.0.1")
+    return guest.run("ping -c 20 -i 0.05 -s 1400 10.9.0.1 | grep loss")
+
+
+def check_network_attach():
+    guest = worker()
+    xl("network-attach", WORKER, *vif(9).split(","))
+    guest.run("until [ -e /sys/class/net/eth1 ]; do sleep 1; done")
+    lines = xl("network-list", WORKER).splitlines()
+    need(len(lines) == 3 and vif(9).split("mac=")[1].split(",")[0] in lines[2], last_line("\n".join(lines)))
+    xl("network-detach", WORKER, "1")
+    guest.run("while [ -e /sys/class/net/eth1 ]; do sleep 1; done")
+    need(len(xl("network-list", WORKER).splitlines()) == 2, "it is still in the list")
+
+
+def check_pause():
+    guest = worker()
+    xl("pause", WORKER)
+    need("p" in guest.state(), f"its state is {guest.state()}")
+    begin = len(guest.text)
+    asked = guest.start("echo awake")
+    sh("sleep", "2")
+    need(len(guest.text) == begin, "a paused guest answers")
+    xl("unpause", WORKER)
+    need(guest.finish(asked) == "awake", "it answers wrongly")
+    need("p" not in guest.state(), f"its state is {guest.state()}")
+
+
+def check_rename():
+    guest = worker()
+    xl("rename", WORKER, "renamed")
+    need(xl("domid", "renamed").strip() == str(guest.domid), "the new name has another id")
+    need(xl("domname", str(guest.domid)).strip() == "renamed", "xl domname does not know it")
+    xl("rename", "renamed", WORKER)
+    need(WORKER in domains(), "the old name is gone")
+
+
+def check_vcpu_list():
+    guest = worker()
+    text = xl("vcpu-list", WORKER)
+    rows = re.findall(rf"^{WORKER} +{guest.domid} +(\d) +(\S+) +(\S+)", text, re.M)
+    need([row[0] for row in rows] == ["0", "1", "2", "3"], text)
+    need([row[2] for row in rows][2:] == ["--p", "--p"] and rows[2][1] == "-", text)
+
+
+def vcpu_row(guest, number):
+    return re.search(rf"^{guest.name} +{guest.domid} +{number} +(\S+) .*", xl("vcpu-list", guest.name), re.M)
+
+
+def check_vcpu_pin():
+    """To the last CPU, softly to the first."""
+    guest, last = worker(), cpus() - 1
+    xl("vcpu-pin", WORKER, "1", str(last), "0")
+    row = vcpu_row(guest, 1)[0].strip()
+    need(row.endswith(f"{last} / 0") or last == 0, row)
+    guest.run("taskset -c 1 sha256sum /bin/busybox")
+    need(vcpu_row(guest, 1)[1] == str(last), f"it ran elsewhere: {vcpu_row(guest, 1)[0]}")
+    xl("vcpu-pin", WORKER, "all", "all", "all")
+    need("all / all" in xl("vcpu-list", WORKER), "it stays pinned")
+    code, out = run("xl", "vcpu-pin", WORKER, "0", "7")
+    need(code != 0, f"a CPU that does not exist is accepted: {last_line(out)}")
+
+
+def online(guest, count):
+    guest.run(f"while [ $(grep -c ^processor /proc/cpuinfo) != {count} ]; do "
+              "for cpu in /sys/devices/system/cpu/cpu*/online; do [ $(cat $cpu) = 1 ] || echo 1 > $cpu; done; "
+              "sleep 1; done 2>/dev/null")
+
+
+def check_vcpu_set():
+    guest = worker()
+    xl("vcpu-set", "-i", WORKER, "4")
+    online(guest, 4)
+    guest.run("taskset -c 3 true")
+    need(domains()[WORKER][2] == 4, f"xl list says {domains()[WORKER]}")
+    xl("vcpu-set", WORKER, "1")
+    guest.run("while [ $(grep -c ^processor /proc/cpuinfo) != 1 ]; do sleep 1; done")
+    xl("vcpu-set", "-i", WORKER, "2")
+    online(guest, 2)
+
+
+def check_mem_set():
+    guest = worker()
+    pages = free_pages()
+    xl("mem-set", WORKER, "128")
+    until("the guest gives memory back", lambda: domains()[WORKER][1] == 128)
+    need(free_pages() >= pages + 60 * 256, f"{free_pages() - pages} pages more are free")
+    xl("mem-set", WORKER, "192")
+    until("the guest takes it again", lambda: domains()[WORKER][1] == 192)
+    guest.run("dd if=/dev/zero of=/run/fill bs=1M count=40 2>/dev/null; rm /run/fill")
+    code, out = run("xl", "mem-set", WORKER, "4000")
+    need(code != 0, f"more than the maximum is accepted: {last_line(out)}")
+
+
+def check_sysrq():
+    guest = worker()
+    begin = len(guest.text)
+    xl("sysrq", WORKER, "h")
+    guest.wait_for("sysrq: HELP", begin)
+
+
+def check_trigger():
+    guest = worker()
+    xl("trigger", WORKER, "nmi", "0")
+    guest.run("until awk '/NMI:/ { n = $2 } END { exit !n }' /proc/interrupts; do sleep 1; done")
+
+
+def check_guest_uptime():
+    need(re.search(rf"^{WORKER} ", xl("uptime", str(worker().domid)), re.M), "the guest is not there")
+
+
+def check_guest_credit2():
+    worker()
+    xl("sched-credit2", "-d", WORKER, "-w", "512", "-c", "50")
+    need(re.search(rf"^{WORKER} +\d+ +512 +50$", xl("sched-credit2", "-d", WORKER), re.M), xl("sched-credit2"))
+    xl("sched-credit2", "-d", WORKER, "-w", "256", "-c", "0")
+
+
+def check_guest_xentop():
+    worker()
+    need(re.search(rf"^ *{WORKER} ", sh("xentop", "-b", "-i", "1", "-n", "-x"), re.M), "the guest is not there")
+
+
+def check_reboot():
+    guest = worker()
+    before = guest.domid
+    xl("reboot", WORKER)
+
+    def again():
+        found = domains().get(WORKER)
+        return found and found[0] != before and "p" not in found[3]
+
+    until("the guest comes again", again)
+    guest.attach()
+    guest.up()
+    return f"domain {before}, then {guest.domid}"
+
+
+def check_mem_max():
+    worker()
+    xl("mem-max", WORKER, "256")
+    text = xl("list", "-l", WORKER)
+    need('"max_memkb": 262144' in text, "xl list -l has another maximum")
+
+
+def check_crash():
+    guest = worker()
+    os.write(guest.master, b"0 echo c > /proc/sysrq-trigger\n")
+    until("xl list shows the crash", lambda: "c" in guest.state())
+    guest.destroy()
+
+
+def check_shutdown():
+    pages = free_pages()
+    guest = worker()
+    xl("shutdown", "-w", WORKER)
+    guest.gone()
+    until("its memory is free", lambda: free_pages() == pages)
+    until("its loop devices are free", lambda: not sh("losetup", "-a").strip())
+
+
+def check_create_paused():
+    """Also: features are taken away by the configuration."""
+    guest = Guest("paused", memory=128, more='cpuid = "host,rdrand=0,aes=0"').create("-p")
+    need("p" in guest.state(), f"its state is {guest.state()}")
+    need(not guest.text, "it says something")
+    xl("unpause", "paused")
+    flags = guest.up().run("grep -m 1 ^flags /proc/cpuinfo").split()
+    guest.destroy()
+    need("rdrand" not in flags and "aes" not in flags, "the features are still there")
+    need("sse2" in flags and "lm" in flags, "others are gone, too")
+    return f"{len(flags)} features left"

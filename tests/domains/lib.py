@@ -18,7 +18,7 @@ INITRAMFS = os.path.join(HERE, "guest.cpio")
 WORK = "/var/tmp/domains"
 TOOLS = "/usr/lib/xen-4.17/bin"
 # Far more than anything takes: a limit is met only where something hangs.
-LIMIT = 240
+LIMIT = 90
 
 
 class Failed(Exception):
@@ -70,7 +70,7 @@ def until(what, condition, timeout=LIMIT):
         if value:
             return value
         need(time.monotonic() < end, f"{what}: not within {timeout} s")
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 # ---- The hypervisor's own numbers ----

@@ -17,9 +17,9 @@ PREFIX = "check_"
 
 def clean_up():
     """One failed check must not spoil the next."""
-    for name in lib.domains():
+    for name, (domid, *_) in lib.domains().items():
         if name != "Domain-0":
-            lib.run("xl", "destroy", name if name != "(null)" else "1")
+            lib.run("xl", "destroy", str(domid))
 
 
 def one(name, function):

@@ -23,8 +23,8 @@ def checks():
 
 
 class DomainsBoot(Dom0Boot):
-    """With one CPU the machine's clock counts instructions: the time limits of the toolstack, and what happens when, do not
-    depend on the host. (QEMU 7.2 cannot do so with two: one that never waits keeps the others from running.)"""
+    """With one CPU the machine's clock counts instructions: the time limits of the toolstack, and what happens when, do
+    not depend on the host. (QEMU 7.2 cannot do so with two: one that never waits keeps the others from running.)"""
 
     def __init__(self, stage, name, only=(), smp=1, limit=LIMIT, **options):
         super().__init__(stage, name, words=only or checks(), smp=smp, mem=DOMAINS_MEM, limit=limit, **options)

@@ -6,6 +6,7 @@ from .boot import HYPERVISOR, Dom0Boot
 from .domains import DomainsBoot
 
 TESTS = {}
+SOAK_CYCLES = 200
 
 
 def test(function):
@@ -77,6 +78,7 @@ def soak(stage, options):
     """Boots of the full root in a row on two CPUs; every one has to reach its end."""
     if not build_hypervisor(stage, HYPERVISOR):
         return
+    DomainsBoot(stage, "soak-domains", ["cycles"], kernel_words=f"bh.cycles={SOAK_CYCLES}", limit=4 * 3600).run()
     for number in range(1, options.soak_boots + 1):
         Dom0Boot(stage, f"soak-{number}", "bios-vtd", smp=2, words=["units", "root"]).run_debian()
 
