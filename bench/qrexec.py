@@ -105,7 +105,7 @@ def timed_vchan(source, target):
 def copy():
     """Alternating, the best of each: other programs on the machine disturb both the same way."""
     source, bare = f"{place}/large", f"{place}/bare"
-    arrived = f"{place}/home/QubesIncoming/work/large"
+    arrived = os.path.join(place, "home", "QubesIncoming", "work", "large")
     with open("/dev/urandom", "rb") as random, open(source, "wb") as f:
         block = random.read(16 * MIB)
         for i in range(SIZE // len(block)):
