@@ -146,7 +146,7 @@ static bool reading_begin(struct clipboard *clipboard, struct wlr_data_source *s
 
 	if (pipe2(ends, O_CLOEXEC))
 		return false;
-	/* Only our end: the owner may not expect that a write can fail for now. */
+	/* Only our end: the owner may not expect that a write can fail like this. */
 	if (fcntl(ends[0], F_SETFL, O_NONBLOCK)) {
 		close(ends[0]);
 		close(ends[1]);

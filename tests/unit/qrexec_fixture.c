@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/qrexec-test-XXXXXX", user[64];
-char out[65536];
 
 /* Shell words for the three places that calls come from. */
 static const char prelude[] =
@@ -39,20 +37,7 @@ static const char prelude[] =
 /* Runs a script; its output is in `out`, what it returns is the exit status. */
 int sh(const char *script)
 {
-	char *text;
-	size_t got;
-	FILE *pipe;
-	int status;
-
-	assert_true(asprintf(&text, "%s%s", prelude, script) > 0);
-	pipe = popen(text, "r");
-	assert_non_null(pipe);
-	got = fread(out, 1, sizeof(out) - 1, pipe);
-	out[got] = '\0';
-	status = pclose(pipe);
-	free(text);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return shell(prelude, script);
 }
 
 void write_file(const char *name, unsigned int mode, const char *text)

@@ -3,14 +3,7 @@
 #ifndef QREXEC_FIXTURE_H
 #define QREXEC_FIXTURE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
-/* What the last script wrote. */
-extern char out[65536];
+#include "shell.h"
 
 /*
  * Runs a script in the fixture's directory, $T; its output is in `out`, what it returns is the exit status. Its words

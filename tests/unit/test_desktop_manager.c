@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The manager end to end without a hypervisor: a domain is an agent and a database's copy over the local transport, which
 // a script in place of qube-domain starts; a loop device is a name. All other programs are the real ones, under ASan.
+// links: tests/unit/shell.c
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "shell.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -15,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/qube-test-XXXXXX", out[65536];
+static char dir[] = "/tmp/qube-test-XXXXXX";
 
 static const char prelude[] =
 	"cd $T; export PATH=$T/bin:$P/desktop:$P/qubesdb:$P/qrexec:$PATH QUBES_RUN_DIR=$T/run "
@@ -31,23 +27,9 @@ static const char prelude[] =
 	"state() { qube ls | awk -v n=$1 '$1 == n { print $2 }'; }\n"
 	"is() { [ \"$(state $1)\" = \"$2\" ]; }\n";
 
-/* Runs a script; its output is in `out`, what it returns is the exit status. */
 static int sh(const char *script)
 {
-	char *text;
-	size_t got;
-	FILE *pipe;
-	int status;
-
-	assert_true(asprintf(&text, "%s%s", prelude, script) > 0);
-	pipe = popen(text, "r");
-	assert_non_null(pipe);
-	got = fread(out, 1, sizeof(out) - 1, pipe);
-	out[got] = '\0';
-	status = pclose(pipe);
-	free(text);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return shell(prelude, script);
 }
 
 /* Numbers count up; a file of its number is the domain, with the processes' numbers in it. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Questions to the user, notifications, and targets that have to be started or made first.
-// links: tests/unit/qrexec_fixture.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c
 #include "qrexec_fixture.h"
 
 #include <stdio.h>

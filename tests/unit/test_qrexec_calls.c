@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Calls end to end: daemons and agents of two qubes over the local transport; the programs run under ASan too.
-// links: tests/unit/qrexec_fixture.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c
 #include "qrexec_fixture.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The standard services and the commands around them, as they are installed.
-// links: tests/unit/qrexec_fixture.c qrexec/lib/words.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/words.c
 #include "qrexec_fixture.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Large copies in the middle of which one of the processes is killed: nothing hangs, and what the other qube sees afterwards is all of it or
 // nothing. The points are chosen by a seeded generator, in bytes of the stream.
-// links: tests/unit/qrexec_fixture.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c
 #include "qrexec_fixture.h"
 
 #include <stdio.h>

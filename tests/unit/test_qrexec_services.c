@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What can be behind a service: programs, sockets, ports; their configuration, users and sessions.
-// links: tests/unit/qrexec_fixture.c qrexec/lib/service_config.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/service_config.c
 #include "qrexec_fixture.h"
 
 #include <stdio.h>

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // QubesDB end to end: both daemons, commands and library over the local transport; the programs run under ASan too.
-// links: qubesdb/library.c qubesdb/socket.c qubesdb/wire.c
+// links: tests/unit/shell.c qubesdb/library.c qubesdb/socket.c qubesdb/wire.c
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "shell.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -14,12 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../qubesdb/qubesdb-client.h"
 
-static char dir[] = "/tmp/qubesdb-test-XXXXXX", out[65536];
+static char dir[] = "/tmp/qubesdb-test-XXXXXX";
 
 /* Shell words: dom0's commands, the qube's, and waiting for what the other side will do. */
 static const char prelude[] =
@@ -32,23 +27,9 @@ static const char prelude[] =
 	"end_of() { p=$(cat $T/$1.pid); kill $2 $p; while kill -0 $p 2>/dev/null; do sleep 0.05; done; }\n"
 	"cd $T\n";
 
-/* Runs a script; its output is in `out`, what it returns is the exit status. */
 static int sh(const char *script)
 {
-	char *text;
-	size_t got;
-	FILE *pipe;
-	int status;
-
-	assert_true(asprintf(&text, "%s%s", prelude, script) > 0);
-	pipe = popen(text, "r");
-	assert_non_null(pipe);
-	got = fread(out, 1, sizeof(out) - 1, pipe);
-	out[got] = '\0';
-	status = pclose(pipe);
-	free(text);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return shell(prelude, script);
 }
 
 static int setup(void **state)

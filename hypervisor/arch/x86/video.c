@@ -131,7 +131,7 @@ void __init video_console_init(void)
 		vga_clear();
 		text_init(&screen, boot_fb.width, boot_fb.height, vga_draw, NULL);
 	} else if (display == DISPLAY_FRAMEBUFFER && fb_init(&fb, &boot_fb)) {
-		/* One that is out of reach for now shows its text later. */
+		/* One that is still out of reach shows its text later. */
 		if (boot_fb.paddr + display_size() <= EARLY_LIMIT)
 			fb.base = (volatile uint8_t *)boot_fb.paddr;
 		fb_clear(&fb);

@@ -10,7 +10,7 @@
 
 /* Notes what the boot loader set up; dom0 is told of it, whether there is a console on it or not. */
 void video_detect(const struct mb2_info *info);
-/* Registers the console; the display's memory is reached by the boot loader's identity map for now. */
+/* Registers the console; the display's memory is reached by the boot loader's identity map at first. */
 void video_console_init(void);
 /* The identity map is gone: maps the display's memory for good. */
 void video_console_remap(void);
