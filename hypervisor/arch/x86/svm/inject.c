@@ -156,6 +156,9 @@ static bool requeue(struct vcpu *v, uint64_t info)
 	case EVENT_SOFT:
 		return false; /* RIP is at the INT instruction: it is executed again */
 	default:
+		/* Exceptions end at 31; QEMU up to 7.2 reports an interrupt as one. */
+		if (vector >= NR_EXCEPTIONS)
+			return true;
 		/* INT3 and INTO are like INT, though of this type: nothing else raises these. */
 		if (vector == TRAP_BP || vector == TRAP_OF)
 			return false;

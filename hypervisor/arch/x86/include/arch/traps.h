@@ -5,21 +5,22 @@
 
 #include <bulkhead/compiler.h>
 
-#define TRAP_DE	 0
-#define TRAP_DB	 1
-#define TRAP_NMI 2
-#define TRAP_BP	 3
-#define TRAP_OF	 4
-#define TRAP_UD	 6
-#define TRAP_NM	 7
-#define TRAP_DF	 8
-#define TRAP_TS	 10
-#define TRAP_NP	 11
-#define TRAP_SS	 12
-#define TRAP_GP	 13
-#define TRAP_PF	 14
-#define TRAP_AC	 17
-#define TRAP_MC	 18
+#define TRAP_DE	      0
+#define TRAP_DB	      1
+#define TRAP_NMI      2
+#define TRAP_BP	      3
+#define TRAP_OF	      4
+#define TRAP_UD	      6
+#define TRAP_NM	      7
+#define TRAP_DF	      8
+#define TRAP_TS	      10
+#define TRAP_NP	      11
+#define TRAP_SS	      12
+#define TRAP_GP	      13
+#define TRAP_PF	      14
+#define TRAP_AC	      17
+#define TRAP_MC	      18
+#define NR_EXCEPTIONS 32
 
 /* Vectors of the hypervisor's own; devices use IRQ_VECTOR_FIRST … IRQ_VECTOR_LAST. */
 #define IRQ_VECTOR_FIRST 0x30
