@@ -12,10 +12,12 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 
-all: hypervisor tools
-
 # Settings of this machine only, if any.
 -include local.mk
+include mk/deps.mk
+# Nothing else is read before the packages are there that it asks for.
+ifeq ($(DEPS_ASKED),)
+all: hypervisor tools
 include mk/vars.mk
 include mk/font.mk
 include mk/hypervisor.mk
@@ -33,7 +35,6 @@ include mk/guests.mk
 include mk/images.mk
 include mk/bench.mk
 include mk/check.mk
-include mk/deps.mk
 
 clean:
 	$(Q)rm -rf $(O)
@@ -44,7 +45,7 @@ help:
 	@echo "make vchan        libvchan; install-vchan installs it below PREFIX ($(PREFIX))"
 	@echo "make qrexec       calls between qubes; install-qrexec (a qube), install-qrexec-dom0: below DESTDIR and PREFIX"
 	@echo "make gui          agent and daemon of the windows; install-gui-agent installs the agent for qubes"
-	@echo "make deps         install the Debian packages that building and testing need (root)"
+	@echo "make deps         install the Debian packages that building and testing need (as root or through sudo)"
 	@echo "make gui-demo     windows of two qubes on this host, in frames of their colours"
 	@echo "make run          boot a Debian dom0 in an emulator, serial console on the terminal"
 	@echo "make check        lint, unit, fuzz, guest and system tests; ends in 'N passed, N failed'"
@@ -57,3 +58,4 @@ help:
 	@echo "variables: O=dir V=1 CC=gcc|clang HYPERVISOR=bulkhead|xen TESTS='name…' (system, guests)"
 
 .PHONY: all clean help
+endif

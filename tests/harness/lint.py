@@ -84,10 +84,11 @@ def check_clang(_files):
 
 
 def check_shell(files):
-    """Scripts that are installed: those that say so in their first line, and completions."""
-    scripts = [f for f in files if f.startswith("qrexec/etc/") and not os.path.islink(f) and
-               (text_of(f).startswith("#!/bin/sh") or "/completion/" in f)]
-    found = [output_of(["shellcheck", "-s", "bash" if "/completion/" in f else "sh", f]) for f in scripts]
+    """Scripts that are installed or that a fresh machine runs: those that say so in their first line, and completions."""
+    scripts = {f: "bash" if "/completion/" in f or text_of(f).startswith("#!/bin/bash") else "sh"
+               for f in files if f.startswith(("qrexec/etc/", "mk/")) and not os.path.islink(f) and
+               (text_of(f).startswith(("#!/bin/sh", "#!/bin/bash")) or "/completion/" in f)}
+    found = [output_of(["shellcheck", "-s", shell, f]) for f, shell in scripts.items()]
     return "\n".join(out for code, out in found if code)
 
 

@@ -6,6 +6,8 @@ import os
 import subprocess
 import time
 
+from . import progress
+
 OUT = os.environ.get("O", "build")
 PLACE = os.path.join(OUT, "images")
 # Built files that nothing asked for during this long are removed.
@@ -44,6 +46,7 @@ def cached(kind, suffix, key, build):
             os.utime(path)
         else:
             partial = os.path.join(PLACE, f".partial-{kind}-{key}{suffix}")
+            progress.tell(f"build {kind}")
             run(["rm", "-rf", partial])
             build(partial)
             os.rename(partial, path)
@@ -61,9 +64,16 @@ def forget_old(kind):
 
 def run(command, **kwargs):
     """Runs a command; its output appears only when it fails."""
+    if progress.active():
+        code, output = progress.follow(command, lambda line: progress.tell(percent=progress.percent_in(line)), **kwargs)
+        return checked(command, code, output)
     done = subprocess.run(command, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=False, **kwargs)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: exit code {done.returncode}\n"
-                           + done.stdout.decode(errors="replace")[-4000:])
-    return done.stdout
+    return checked(command, done.returncode, done.stdout)
+
+
+def checked(command, code, output):
+    if code:
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit code {code}\n"
+                           + output.decode(errors="replace")[-4000:])
+    return output

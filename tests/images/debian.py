@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from . import progress
 from .cache import OUT, PLACE, cached, digest, run
 
 XEN_PACKAGE = "xen-hypervisor-4.17-amd64"
 
 
 def say(text):
-    print(f"     image: {text}", file=sys.stderr, flush=True)
+    if not progress.tell(text):
+        print(f"     image: {text}", file=sys.stderr, flush=True)
 
 
 def apt_text(*words):

@@ -11,8 +11,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 os.chdir(os.path.dirname(os.path.dirname(HERE)))
 
-from images import debian_root  # noqa: E402
+from images import cache, debian, debian_root, initramfs, progress  # noqa: E402
 from system import boot, machine  # noqa: E402
+
+
+def make_command():
+    targets = ["tools"] + (["hypervisor"] if boot.HYPERVISOR == "bulkhead" else [])
+    return [os.environ.get("MAKE", "make"), f"O={cache.OUT}", f"-j{os.cpu_count()}", *targets]
 
 
 def main():
@@ -25,11 +30,20 @@ def main():
     parser.add_argument("--kernel", help="an ELF to boot in place of Debian's kernel")
     options = parser.parse_args()
 
-    modules = [(options.kernel, "")] if options.kernel else None
-    image = boot.medium("bh.root=/dev/nvme0n1", options.words, modules=modules)
     devices = machine.USB + machine.NET + machine.EDU
+    steps = [("hypervisor and tools", lambda: progress.run_make(make_command())),
+             ("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
+             ("root file system", debian_root.debian_root)]
+    if options.kernel:
+        del steps[1:]
+    for number, (name, work) in enumerate(steps, 1):
+        with progress.Stage(number, len(steps) + 1, name):
+            made = work()
     if not options.kernel:
-        devices += machine.nvme(debian_root.debian_root(), throw_away=True)
+        devices += machine.nvme(made, throw_away=True)
+    with progress.Stage(len(steps) + 1, len(steps) + 1, "boot medium"):
+        image = boot.medium("bh.root=/dev/nvme0n1", options.words,
+                            modules=[(options.kernel, "")] if options.kernel else None)
     vm = machine.Machine("run", image, options.machine, options.smp, options.mem, devices)
     with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
         command = vm.command(place, serial=["-serial", "mon:stdio"], display=options.display)
@@ -40,4 +54,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeError as problem:
+        sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit("make run: interrupted")
