@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The manager of qubes and its commands: build/desktop/{qube-manager,qube,qube-domain,qube-session}.
+# The manager of qubes and its commands: build/desktop/{qube-manager,qube,…}; and the prompt.
 
 DESKTOP_MANAGER_SRCS := desktop/tool/qube_manager.c $(sort $(wildcard desktop/manager/*.c))
 DESKTOP_SRCS := $(DESKTOP_MANAGER_SRCS) desktop/tool/qube.c desktop/tool/qube_domain.c desktop/tool/qube_session.c
@@ -33,6 +33,18 @@ $(O)/desktop/qube-session: $(call desktop_objects,desktop/tool/qube_session.c $(
 	$(say) LD $@
 	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^
 
+# The prompt: what it knows without a display is also built for unit tests, by their "// links:".
+PROMPT_SRCS := desktop/tool/qrexec_prompt.c $(sort $(wildcard desktop/prompt/*.c)) gui/common/label.c qrexec/lib/session.c
+PROMPT_PACKAGES := gtk+-3.0 libnotify x11 xext
+PROMPT_CFLAGS := $(shell pkg-config --cflags $(PROMPT_PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g') -Wno-deprecated-declarations
+PROMPT_LIBS := $(shell pkg-config --libs $(PROMPT_PACKAGES) 2>/dev/null)
+$(call desktop_objects,$(PROMPT_SRCS)): DESKTOP_CFLAGS += $(PROMPT_CFLAGS)
+$(O)/desktop/qrexec-prompt: $(call desktop_objects,$(PROMPT_SRCS)) $(VCHAN_LIB)
+	$(say) LD $@
+	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^ $(PROMPT_LIBS)
+DESKTOP_PROGRAMS += $(O)/desktop/qrexec-prompt
+DESKTOP_SRCS += $(PROMPT_SRCS)
+
 desktop: $(DESKTOP_PROGRAMS)
 all: desktop
 
@@ -43,14 +55,14 @@ install-desktop: desktop
 	install -m 755 $(O)/desktop/qube $(O)/desktop/qube-session $(DESTDIR)$(PREFIX)/bin/
 	for name in $(DESKTOP_NAMES); do ln -sfn qube $(DESTDIR)$(PREFIX)/bin/qvm-$$name; done
 	install -m 755 $(O)/desktop/qube-manager $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $(O)/desktop/qube-domain desktop/qrexec-start-qube $(DESTDIR)$(PREFIX)/lib/qubes/
+	install -m 755 $(O)/desktop/qube-domain $(O)/desktop/qrexec-prompt desktop/qrexec-start-qube $(DESTDIR)$(PREFIX)/lib/qubes/
 	install -m 644 desktop/manager/qubes.rng $(DESTDIR)$(PREFIX)/share/qubes/
 	install -m 644 desktop/completion/qube.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qube
 	for unit in desktop/systemd/*.service; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 	install -m 644 docs/man/qube.1 docs/man/qube-session.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	for name in $(DESKTOP_NAMES); do echo '.so man1/qube.1' > $(DESTDIR)$(PREFIX)/share/man/man1/qvm-$$name.1; done
-	install -m 644 docs/man/qube-manager.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/qube-manager.8 docs/man/qrexec-prompt.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
 -include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS) $(DESKTOP_WORLD)))
 .PHONY: desktop install-desktop
@@ -69,6 +81,13 @@ $(O)/unit/desktop/qube-session: $(patsubst %,$(O)/unit/obj/%.o,desktop/tool/qube
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^
+# The windows stage runs the prompt.
+$(patsubst %,$(O)/unit/obj/%.o,$(filter desktop/%,$(PROMPT_SRCS))): EXTRA_CFLAGS := $(PROMPT_CFLAGS)
+$(O)/unit/desktop/qrexec-prompt: $(patsubst %,$(O)/unit/obj/%.o,$(PROMPT_SRCS)) $(VCHAN_LIB)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(PROMPT_LIBS)
+gui-test-programs: $(O)/unit/desktop/qrexec-prompt
 $(O)/unit/obj/tests/unit/test_desktop_manager.c.o: $(addprefix $(O)/unit/,desktop/qube-manager desktop/qube desktop/qube-session \
 	qubesdb/qubesdb-daemon qubesdb/qubesdb-cmd) $(QREXEC_UNIT_PROGRAMS)
 -include $(patsubst %,$(O)/unit/obj/%.d,$(DESKTOP_SRCS))

@@ -60,14 +60,6 @@ static const char *const tray_modes[] = {
 	[TRAY_TINT_BORDER2] = "tint+border2",
 };
 
-static const struct {
-	const char *name;
-	int32_t color;
-} labels[] = {
-	{"red", 0xcc0000},  {"orange", 0xf57900}, {"yellow", 0xedd400}, {"green", 0x73d216},
-	{"gray", 0x555555}, {"blue", 0x3465a4},	  {"purple", 0x75507b}, {"black", 0x000000},
-};
-
 void config_defaults(struct config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -140,18 +132,6 @@ int32_t config_parse_color(const char *text)
 		return -1;
 	value = strtoul(text, &end, 16);
 	return (int32_t)value;
-}
-
-int32_t config_label_color(const char *label)
-{
-	size_t count = sizeof(labels) / sizeof(labels[0]), i;
-
-	if (label[0] >= '1' && label[0] <= '0' + (int)count && !label[1])
-		return labels[label[0] - '1'].color;
-	for (i = 0; i < count; i++)
-		if (!strcmp(labels[i].name, label))
-			return labels[i].color;
-	return -1;
 }
 
 static const struct setting *find(const char *name)

@@ -53,8 +53,6 @@ int config_set(struct config *config, const char *assignment, char **ret_problem
 /* "Ctrl-Shift-c", "none". False: not understood. */
 bool config_parse_shortcut(const char *text, struct shortcut *ret_shortcut);
 
-/* The colour of a built-in label by number (1 to 8) or name, as 0xRRGGBB; -1: there is none. */
-int32_t config_label_color(const char *label);
 /* "0xRRGGBB" or "#RRGGBB"; -1: not understood. */
 int32_t config_parse_color(const char *text);
 

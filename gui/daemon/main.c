@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../qrexec/policy/world.h"
+#include "../common/label.h"
 #include "session.h"
 
 #define DEFAULT_CONFIG "/etc/qubes/guid.conf"
@@ -90,7 +91,7 @@ static bool take_option(struct arguments *arguments, int option)
 		return config_parse_color(optarg) >= 0;
 	case 'l':
 		arguments->label = optarg;
-		return config_label_color(optarg) >= 0;
+		return label_color(optarg) >= 0;
 	case 'i':
 		session->icon = optarg;
 		return true;
@@ -164,7 +165,7 @@ static void fill_defaults(struct arguments *arguments)
 	if (arguments->color)
 		session->color = (uint32_t)config_parse_color(arguments->color);
 	else if (label)
-		session->color = (uint32_t)config_label_color(label);
+		session->color = (uint32_t)label_color(label);
 	if (label && label[0] >= '1' && label[0] <= '8')
 		session->label = (unsigned int)(label[0] - '0');
 	if (!session->policy.count) {

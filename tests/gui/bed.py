@@ -89,9 +89,9 @@ class Daemon:
 
 
 class Bed:
-    def __init__(self, place, program, library, agent=None, pictures=None, size="1280x800"):
+    def __init__(self, place, program, library, agent=None, pictures=None, size="1280x800", prompt=None):
         self.place, self.program, self.library, self.number = place, program, library, 0
-        self.agent, self.pictures = agent, pictures or place
+        self.agent, self.pictures, self.prompt = agent, pictures or place, prompt
         self.daemons = []
         self.clipboard = os.path.join(place, "clipboard")
         self.policy = os.path.join(place, "policy.d")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The GUI daemon without a display: the window model against a view that takes notes, settings, the clipboard.
 // links: gui/daemon/model.c gui/daemon/messages.c gui/daemon/text.c gui/daemon/config.c gui/daemon/clipboard.c
-// links: gui/common/protocol.c gui/common/grant.c gui/common/grant_local.c gui/common/map_local.c
+// links: gui/common/protocol.c gui/common/label.c gui/common/grant.c gui/common/grant_local.c gui/common/map_local.c
 // links: gui/common/grant_xen.c vchan/uri.c tests/unit/gui_notes.c
 // links: qrexec/policy/eval.c qrexec/policy/load.c qrexec/policy/parse.c qrexec/policy/tokens.c qrexec/policy/world.c
 // libs: -lxengnttab -lconfig
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../gui/common/label.h"
 #include "../../gui/daemon/clipboard.h"
 #include "../../gui/daemon/config.h"
 #include "gui_notes.h"
@@ -348,9 +349,9 @@ static void test_config(void **state)
 	assert_false(config.paste.enabled);
 	assert_int_equal(config_set(&config, "windows_count_limit=7x", &problem), -EINVAL);
 	free(problem);
-	assert_int_equal(config_label_color("1"), 0xcc0000);
-	assert_int_equal(config_label_color("black"), 0);
-	assert_int_equal(config_label_color("9"), -1);
+	assert_int_equal(label_color("1"), 0xcc0000);
+	assert_int_equal(label_color("black"), 0);
+	assert_int_equal(label_color("9"), -1);
 	assert_int_equal(config_parse_color("0x12abEF"), 0x12abef);
 	assert_int_equal(config_parse_color("#12abef"), 0x12abef);
 	assert_int_equal(config_parse_color("12abe"), -1);
