@@ -35,6 +35,9 @@ static void print_domain(struct domain *d)
 		 READ_ONCE(d->pause_count), (int)d->shutdown_code);
 	log_info("  pages %lu of at most %lu, %lu special, table pool %lu, foreign maps %lu\n",
 		 d->tot_pages, d->max_pages, d->specials.count, p2m_pool_get(d), d->foreign_maps);
+	if (p2m_pod_entries(d))
+		log_info("  on demand: %lu pages to come, %lu in the cache\n", p2m_pod_entries(d),
+			 d->pod.frames);
 	DOMAIN_FOR_EACH_VCPU (d, v, i)
 		log_info("  vCPU %u: CPU %u%s, pause flags 0x%x, upcall pending %u masked %u\n", i,
 			 READ_ONCE(v->cpu), READ_ONCE(v->is_running) ? " (running)" : "",

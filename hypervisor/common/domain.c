@@ -11,6 +11,7 @@
 #include <bulkhead/memory.h>
 #include <bulkhead/p2m.h>
 #include <bulkhead/physmap.h>
+#include <bulkhead/pod.h>
 #include <bulkhead/string.h>
 
 #include <xen/domctl.h>
@@ -288,6 +289,7 @@ static void init_fields(struct domain *d, domid_t id, const struct domain_config
 	spin_init(&d->page_lock);
 	page_list_init(&d->pages);
 	page_list_init(&d->specials);
+	pod_init(d);
 	list_init(&d->gmaps);
 	list_init(&d->link);
 	work_init(&d->free_work, free_domain);
@@ -387,6 +389,8 @@ static int release_resources(struct domain *d)
 	    (ret = p2m_release(d)))
 		return ret;
 	if (d->iommu && (ret = iommu_domain_release(d)))
+		return ret;
+	if ((ret = pod_release(d)))
 		return ret;
 	return release_frames(d, &d->pages);
 }

@@ -95,7 +95,8 @@ static uint64_t frame_info(struct domain *d, uint64_t gfn)
 
 	(void)p2m_lookup(d, gfn_from(gfn), &type);
 	/* Pages of others are theirs to save, and device memory is nobody's. */
-	return p2m_type_is_ram(type) ? XEN_DOMCTL_PFINFO_NOTAB : XEN_DOMCTL_PFINFO_XTAB;
+	return p2m_type_is_ram(type) || type == P2M_POD ? XEN_DOMCTL_PFINFO_NOTAB
+							: XEN_DOMCTL_PFINFO_XTAB;
 }
 
 int64_t domctl_getpageframeinfo3(struct domctl_call *c)

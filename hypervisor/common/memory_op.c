@@ -4,6 +4,7 @@
 
 #include <bulkhead/nospec.h>
 #include <bulkhead/p2m.h>
+#include <bulkhead/pod.h>
 
 _Static_assert(sizeof(struct xen_memory_exchange) == 72, "ABI");
 #define EXCHANGE_SIZE_32 44 /* two reservations of 20 bytes, and a count */
@@ -45,7 +46,6 @@ static int64_t memop_domain_stat(struct memop *m)
 	return rc;
 }
 
-/* There is no populate-on-demand: the target is what the domain has, and nothing has to be done to reach it. */
 static int64_t memop_pod_target(struct memop *m)
 {
 	struct xen_pod_target op;
@@ -63,10 +63,14 @@ static int64_t memop_pod_target(struct memop *m)
 		rc = -EPERM;
 	else if (m->op == XENMEM_set_pod_target && op.target_pages > READ_ONCE(d->max_pages))
 		rc = -EINVAL;
+	else if (m->op == XENMEM_set_pod_target)
+		rc = pod_set_target(d, op.target_pages);
+	if (rc == -ERESTART)
+		(void)memop_restart(m, 0);
 	if (!rc) {
 		op.tot_pages = READ_ONCE(d->tot_pages);
-		op.pod_cache_pages = 0;
-		op.pod_entries = 0;
+		op.pod_cache_pages = READ_ONCE(d->pod.frames);
+		op.pod_entries = p2m_pod_entries(d);
 		if (guest_copy_to(m->arg, &op, size))
 			rc = -EFAULT;
 	}

@@ -2,6 +2,7 @@
 /* The memory_op hypercall: putting special, foreign and moved pages into the p2m, and taking pages out. */
 #include <bulkhead/grant.h>
 #include <bulkhead/physmap.h>
+#include <bulkhead/pod.h>
 
 #include "memory_internal.h"
 
@@ -69,6 +70,8 @@ static int move_page(struct domain *d, uint64_t idx, gfn_t gfn)
 
 	physmap_begin(&b, d);
 	mfn = p2m_lookup(d, gfn_from(idx), &type);
+	if (type == P2M_POD && pod_touch(d, gfn_from(idx)))
+		mfn = p2m_lookup(d, gfn_from(idx), &type);
 	if (p2m_type_is_ram(type))
 		rc = gfn_raw(gfn) == idx ? 0 : p2m_clear(d, gfn_from(idx), ORDER_4K);
 	if (!rc && gfn_raw(gfn) != idx) {
@@ -283,6 +286,7 @@ int64_t memop_remove_from_physmap(struct memop *m)
 	physmap_begin(&b, d);
 	rc = physmap_clear(&b, gfn_from(op.gpfn));
 	physmap_end(&b);
+	pod_trim(d);
 	domain_put(d);
 	return rc;
 }

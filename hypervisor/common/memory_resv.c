@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The memory_op hypercall: growing and shrinking the reservation of a domain. */
 #include <bulkhead/physmap.h>
+#include <bulkhead/pod.h>
 
 #include "memory_internal.h"
 
@@ -88,6 +89,21 @@ static int populate_one(struct domain *d, const struct reservation *r, uint64_t 
 	return rc;
 }
 
+/* Others only: a guest has no use for such pages of its own, but could make as many of them as it has room for tables. */
+static int mark_pod_one(const struct memop *m, struct domain *d, const struct reservation *r,
+			uint64_t gfn)
+{
+	struct physmap_batch b;
+	int rc;
+
+	if (d == m->caller || d->iommu)
+		return -EINVAL;
+	physmap_begin(&b, d);
+	rc = physmap_mark_pod(&b, gfn_from(gfn), r->order);
+	physmap_end(&b);
+	return rc;
+}
+
 static int decrease_one(struct domain *d, const struct reservation *r, uint64_t gfn)
 {
 	struct physmap_batch b;
@@ -101,6 +117,7 @@ static int decrease_one(struct domain *d, const struct reservation *r, uint64_t 
 			rc = physmap_release(&b, gfn_from(gfn + i));
 	}
 	physmap_end(&b);
+	pod_trim(d);
 	return rc;
 }
 
@@ -122,6 +139,8 @@ static int one_extent(struct memop *m, struct domain *d, const struct reservatio
 		return -EFAULT;
 	if (m->op == XENMEM_decrease_reservation)
 		return decrease_one(d, r, gfn);
+	if (r->mem_flags & XENMEMF_populate_on_demand)
+		return mark_pod_one(m, d, r, gfn);
 	return populate_one(d, r, gfn);
 }
 
@@ -140,10 +159,8 @@ int64_t memop_reservation(struct memop *m)
 	d = domain_get_by_id(r.domid);
 	if (!d)
 		return (int64_t)m->start;
-	/* There is no populate-on-demand: such an extent cannot be done. */
 	if (may_target(m->caller, d) &&
-	    r.order <= (may_system(m->caller) ? ORDER_MAX_CONTROL : ORDER_MAX) &&
-	    !(m->op == XENMEM_populate_physmap && r.mem_flags & XENMEMF_populate_on_demand)) {
+	    r.order <= (may_system(m->caller) ? ORDER_MAX_CONTROL : ORDER_MAX)) {
 		while (done < r.nr && !preempted) {
 			if (done != m->start && hypercall_should_yield())
 				preempted = true;

@@ -5,6 +5,7 @@
 #include <bulkhead/hypercall.h>
 #include <bulkhead/log.h>
 #include <bulkhead/physmap.h>
+#include <bulkhead/pod.h>
 
 /* Entries of the p2m that are looked at between two looks at whether something more urgent waits. */
 #define RELEASE_BATCH 512
@@ -23,10 +24,10 @@ static void drop_all(struct physmap_batch *b)
 		for (uint64_t k = 0; k < BIT(b->drop[i].order); k++) {
 			mfn_t m = mfn_add(b->drop[i].mfn, k);
 
-			if (b->drop[i].release)
-				(void)domain_frame_release(b->d, m);
-			else
+			if (!b->drop[i].release)
 				page_put(m);
+			else if (!pod_reclaim(b->d, m))
+				(void)domain_frame_release(b->d, m);
 		}
 	}
 	b->nr = 0;
@@ -92,6 +93,9 @@ int physmap_set(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, enum p2m_type typ
 	if (rc)
 		return rc;
 	entry_gone(b, old_mfn, old);
+	/* A grant takes its place for a while only: the domain cannot know that the page is lost by that. */
+	if (p2m_type_is_ram(old) && !is_grant(type) && !mfn_eq(old_mfn, mfn))
+		drop_later(b, old_mfn, ORDER_4K, true);
 	if (type == P2M_FOREIGN)
 		count_foreign(b->d, 1);
 	return 0;
@@ -149,6 +153,25 @@ int physmap_set_ram(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, unsigned orde
 	return rc;
 }
 
+int physmap_mark_pod(struct physmap_batch *b, gfn_t gfn, unsigned order)
+{
+	uint64_t count = BIT(order);
+
+	if (gfn_raw(gfn) + count < count)
+		return -EINVAL;
+	for (uint64_t i = 0; i < count;) {
+		gfn_t g = gfn_add(gfn, i);
+		enum p2m_type old;
+		unsigned entry_order;
+
+		(void)p2m_lookup_order(b->d, g, &old, &entry_order);
+		if (old != P2M_NONE && old != P2M_POD)
+			return old == P2M_MMIO ? -EPERM : -EBUSY;
+		i += BIT(entry_order) - (gfn_raw(g) & (BIT(entry_order) - 1));
+	}
+	return p2m_set_range(b->d, gfn, mfn_invalid(), count, P2M_POD);
+}
+
 int physmap_clear(struct physmap_batch *b, gfn_t gfn)
 {
 	enum p2m_type old;
@@ -171,6 +194,13 @@ int physmap_release(struct physmap_batch *b, gfn_t gfn)
 	mfn_t mfn = p2m_lookup(b->d, gfn, &old);
 	int rc;
 
+	if (old == P2M_POD) {
+		rc = p2m_clear_pod(b->d, gfn, ORDER_4K);
+		if (rc != -EAGAIN)
+			return rc;
+		/* A vCPU has touched it just now. */
+		mfn = p2m_lookup(b->d, gfn, &old);
+	}
 	if (old == P2M_NONE)
 		return -ENOENT;
 	if (old == P2M_MMIO)
@@ -195,6 +225,8 @@ int physmap_release_block(struct physmap_batch *b, gfn_t gfn, unsigned order)
 	if (!IS_ALIGNED(gfn_raw(gfn), BIT(order)))
 		return -EAGAIN;
 	mfn = p2m_lookup_order(b->d, gfn, &old, &entry_order);
+	if (old == P2M_POD && entry_order == order)
+		return p2m_clear_pod(b->d, gfn, order);
 	if (!p2m_type_is_ram(old) || entry_order != order)
 		return -EAGAIN;
 	rc = p2m_clear(b->d, gfn, order);

@@ -13,6 +13,7 @@
 #include <bulkhead/gmap.h>
 #include <bulkhead/iommu.h>
 #include <bulkhead/log.h>
+#include <bulkhead/pod.h>
 #include <bulkhead/work.h>
 
 #define DOMAINS 8
@@ -94,6 +95,7 @@ struct domain *fixture_domain(domid_t id, unsigned nr_vcpus)
 	d->max_pages = UINT64_MAX;
 	page_list_init(&d->pages);
 	page_list_init(&d->specials);
+	pod_init(d);
 	list_init(&d->gmaps);
 	d->arch.test = calloc(1, sizeof(struct fake_p2m));
 	d->shared_info_mfn = special_frame_alloc(d);
@@ -166,6 +168,9 @@ void fixture_domain_free(struct domain *d)
 		assert_true(p->e[i].type != P2M_GRANT_RW && p->e[i].type != P2M_GRANT_RO);
 		p->e[i].in_tlb = false;
 	}
+	d->dying = DOMAIN_DYING;
+	while (pod_release(d))
+		;
 	release_list(d, &d->pages);
 	release_list(d, &d->specials);
 	assert_int_equal(d->tot_pages, 0);
@@ -364,6 +369,11 @@ void frames_free(mfn_t first, unsigned order)
 	}
 }
 
+static bool has_frame(enum p2m_type type)
+{
+	return type != P2M_NONE && type != P2M_POD;
+}
+
 int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
 {
 	struct fake_p2m *p = p2m_of(d);
@@ -371,7 +381,7 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 
 	if (order != 0 && order != 9 && order != 18)
 		return -EINVAL;
-	if (g % n || (type != P2M_NONE && mfn_raw(mfn) % n) || g > FIXTURE_GFNS - 1 ||
+	if (g % n || (has_frame(type) && mfn_raw(mfn) % n) || g > FIXTURE_GFNS - 1 ||
 	    n > FIXTURE_GFNS - g)
 		return -EINVAL;
 	if (fixture_p2m_fail >= 0 && fixture_p2m_fail-- == 0)
@@ -379,13 +389,13 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 	for (uint64_t i = 0; i < n; i++) {
 		struct entry *e = &p->e[g + i];
 
-		if (e->type != P2M_NONE) {
+		if (has_frame(e->type)) {
 			e->in_tlb = true;
 			e->tlb_mfn = e->mfn;
 			p->dirty = true;
 		}
 		e->type = type;
-		e->mfn = type == P2M_NONE ? mfn_invalid() : mfn_add(mfn, i);
+		e->mfn = has_frame(type) ? mfn_add(mfn, i) : mfn_invalid();
 	}
 	if (type != P2M_NONE && g + n - 1 > p->max_gfn)
 		p->max_gfn = g + n - 1;
@@ -446,7 +456,7 @@ mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, uns
 		mfn_t mi = p2m_lookup(d, gfn_from(first + i), &t);
 
 		if (t != *ret_type ||
-		    (t != P2M_NONE && (mfn_raw(m0) % 512 || mfn_raw(mi) != mfn_raw(m0) + i)))
+		    (has_frame(t) && (mfn_raw(m0) % 512 || mfn_raw(mi) != mfn_raw(m0) + i)))
 			*ret_order = 0;
 	}
 	return m;
@@ -465,6 +475,57 @@ mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_t
 	got = owner && page_get(m, owner);
 	domain_put(owner);
 	return got ? m : mfn_invalid();
+}
+
+uint64_t p2m_pod_entries(const struct domain *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < FIXTURE_GFNS; i++)
+		n += p2m_of(d)->e[i].type == P2M_POD;
+	return n;
+}
+
+int p2m_clear_pod(struct domain *d, gfn_t gfn, unsigned order)
+{
+	return fixture_type(d, gfn_raw(gfn)) == P2M_POD ? p2m_clear(d, gfn, order) : -EAGAIN;
+}
+
+int p2m_populate(struct domain *d, gfn_t gfn)
+{
+	mfn_t m;
+	int rc;
+
+	if (fixture_type(d, gfn_raw(gfn)) != P2M_POD)
+		return 0;
+	m = pod_cache_take(d, ORDER_4K);
+	if (mfn_is_invalid(m))
+		return -ENOSPC;
+	rc = p2m_set(d, gfn, m, ORDER_4K, P2M_RAM);
+	if (rc)
+		pod_cache_put(d, m, ORDER_4K);
+	return rc;
+}
+
+unsigned p2m_pod_sweep(struct domain *d, gfn_t gfn, unsigned entries, gfn_t *ret_next)
+{
+	static const uint8_t zeros[PAGE_SIZE];
+	unsigned found = 0;
+
+	assert_true(spin_is_locked(&d->lock));
+	for (; entries && gfn_raw(gfn) <= p2m_of(d)->max_gfn; entries--, gfn = gfn_add(gfn, 1)) {
+		enum p2m_type t;
+		mfn_t m = p2m_lookup(d, gfn, &t);
+
+		if (t != P2M_RAM || mfn_to_page(m)->count != 1 ||
+		    memcmp(fake_frame(m), zeros, PAGE_SIZE) != 0)
+			continue;
+		assert_int_equal(p2m_set(d, gfn, mfn_invalid(), ORDER_4K, P2M_POD), 0);
+		pod_cache_put(d, m, ORDER_4K);
+		found++;
+	}
+	*ret_next = gfn;
+	return found;
 }
 
 gfn_t p2m_max_gfn(const struct domain *d)

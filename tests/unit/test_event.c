@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Event channels: operations, error codes, 2-level delivery, life cycle.
 // links: hypervisor/common/event_2l.c hypervisor/common/event_fifo.c
-// links: hypervisor/common/event_op.c hypervisor/common/page_owner.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
+// links: hypervisor/common/event_op.c hypervisor/common/page_owner.c hypervisor/common/pod.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 #include "domain_fixture.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // FIFO event channels: set-up, queues and priorities, and a guest that does things between any two of our steps.
 // links: hypervisor/common/event.c hypervisor/common/event_2l.c
-// links: hypervisor/common/event_op.c hypervisor/common/page_owner.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
+// links: hypervisor/common/event_op.c hypervisor/common/page_owner.c hypervisor/common/pod.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 #include "domain_fixture.h"
 
 #include <setjmp.h>

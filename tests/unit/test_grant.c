@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Grant tables: error codes, life cycles of mappings and copies, hostile granters, leaks.
 // links: hypervisor/common/grant_map.c hypervisor/common/grant_copy.c
-// links: hypervisor/common/grant_op.c hypervisor/common/physmap.c hypervisor/common/page_owner.c
+// links: hypervisor/common/grant_op.c hypervisor/common/physmap.c hypervisor/common/page_owner.c hypervisor/common/pod.c
 // links: hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 // libs: -Wl,--wrap=p2m_get_page
 #include "domain_fixture.h"

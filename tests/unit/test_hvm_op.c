@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // hvm_op: who may set and read which parameter, their limits, and the small operations.
-// links: hypervisor/common/hvm_op.c hypervisor/common/page_owner.c
+// links: hypervisor/common/hvm_op.c hypervisor/common/page_owner.c hypervisor/common/pod.c
 // links: hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 #include "domain_fixture.h"
 

@@ -3,7 +3,7 @@
 // links: hypervisor/common/hypercall_table.c hypervisor/common/multicall.c
 // links: hypervisor/common/hypercall_version.c hypervisor/common/hypercall_console.c
 // links: hypervisor/common/hypercall_misc.c hypervisor/common/wallclock.c
-// links: hypervisor/common/page_owner.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
+// links: hypervisor/common/page_owner.c hypervisor/common/pod.c hypervisor/arch/fake/fake.c tests/unit/domain_fixture.c
 #include "domain_fixture.h"
 
 #include <setjmp.h>

@@ -18,6 +18,7 @@
 #include <bulkhead/hypercall.h>
 #include <bulkhead/iommu.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/pod.h>
 
 #include "fake_x86.h"
 
@@ -33,11 +34,15 @@ struct cpu_info cpu_info;
 struct page *frame_table = frames;
 uint64_t frame_count = ARRAY_SIZE(frames);
 
+static void (*at_flush)(void);
+
 static void count_flush(struct domain *d)
 {
 	assert_ptr_equal(d, dom);
 	cpu_flushes++;
 	flushed_with = fake_heap_live;
+	if (at_flush)
+		at_flush();
 }
 
 static const struct vendor_ops fake_vendor = {.name = "fake", .tlb_flush = count_flush};
@@ -107,6 +112,53 @@ void page_get_again(mfn_t m)
 	frames[mfn_raw(m)].count++;
 }
 
+/* ---- What populate-on-demand needs ---- */
+
+static uint8_t contents[ARRAY_SIZE(frames)][PAGE_SIZE] __aligned(16);
+static struct {
+	mfn_t mfn;
+	unsigned order;
+} cache[8];
+static unsigned cached, taken_back;
+
+void *window_map(mfn_t m)
+{
+	return contents[mfn_raw(m)];
+}
+
+void window_unmap(const void *p)
+{
+	(void)p;
+}
+
+mfn_t pod_cache_take(struct domain *d, unsigned order)
+{
+	assert_ptr_equal(d, dom);
+	for (unsigned i = 0; i < cached; i++) {
+		if (cache[i].order == order) {
+			mfn_t m = cache[i].mfn;
+
+			cache[i] = cache[--cached];
+			return m;
+		}
+	}
+	return mfn_invalid();
+}
+
+void pod_cache_put(struct domain *d, mfn_t first, unsigned order)
+{
+	assert_ptr_equal(d, dom);
+	assert_true(cached < ARRAY_SIZE(cache));
+	cache[cached].mfn = first;
+	cache[cached++].order = order;
+	taken_back++;
+}
+
+bool pod_touch(struct domain *d, gfn_t gfn)
+{
+	return !p2m_populate(d, gfn);
+}
+
 static struct cpu cpu0 = {.self = &cpu0};
 
 static int setup(void **state)
@@ -120,8 +172,10 @@ static int setup(void **state)
 	assert_int_equal(p2m_init(dom), 0);
 	assert_int_equal(p2m_pool_set(dom, 100000), 0);
 	memset(frames, 0, sizeof(frames));
-	cpu_flushes = iommu_flushes = 0;
+	memset(contents, 0, sizeof(contents));
+	cpu_flushes = iommu_flushes = cached = taken_back = 0;
 	iommu_fails = false;
+	at_flush = NULL;
 	return 0;
 }
 
@@ -365,6 +419,97 @@ static void page_references(void **state)
 }
 
 /* Entries as the CPU reads them (APM vol. 2 15.25): user always, writable by type, device memory not executable. */
+static void pages_on_demand(void **state)
+{
+	enum p2m_type t;
+
+	(void)state;
+	assert_int_equal(set(0, 0, ORDER_1G, P2M_POD), 0);
+	assert_int_equal(p2m_pod_entries(dom), G1);
+	assert_int_equal(cpu_flushes, 0);
+	assert_true(mfn_is_invalid(p2m_lookup(dom, gfn_from(77), &t)));
+	assert_int_equal(t, P2M_POD);
+	assert_int_equal(p2m_populate(dom, gfn_from(77)), -ENOSPC);
+	pod_cache_put(dom, mfn_from(5), ORDER_4K);
+	frames[5] = (struct page){.state = PAGE_DOMAIN, .owner = 5, .count = 1};
+	/* A single frame: the entry becomes smaller ones. */
+	assert_int_equal(mfn_raw(p2m_get_page(dom, gfn_from(77), true, &t)), 5);
+	assert_int_equal(t, P2M_RAM);
+	expect(77, 5, P2M_RAM);
+	assert_int_equal(p2m_pod_entries(dom), G1 - 1);
+	assert_true(mfn_is_invalid(p2m_get_page(dom, gfn_from(78), true, &t)));
+	assert_int_equal(t, P2M_POD);
+	/* 2 MiB of frames for 2 MiB of pages. */
+	pod_cache_put(dom, mfn_from(4 * G2M), ORDER_2M);
+	assert_int_equal(p2m_populate(dom, gfn_from(3 * G2M + 9)), 0);
+	expect(3 * G2M + 1, 4 * G2M + 1, P2M_RAM);
+	assert_int_equal(p2m_pod_entries(dom), G1 - 1 - G2M);
+	assert_int_equal(p2m_populate(dom, gfn_from(3 * G2M + 9)), 0);
+	/* None of it ever was in a TLB. */
+	assert_int_equal(cpu_flushes, 0);
+
+	assert_int_equal(p2m_clear_pod(dom, gfn_from(77), ORDER_4K), -EAGAIN);
+	assert_int_equal(p2m_clear_pod(dom, gfn_from(78), ORDER_2M), -EAGAIN);
+	assert_int_equal(p2m_clear_pod(dom, gfn_from(78), ORDER_4K), 0);
+	assert_int_equal(p2m_clear_pod(dom, gfn_from(8 * G2M), ORDER_2M), 0);
+	assert_int_equal(p2m_pod_entries(dom), G1 - 2 - 2 * G2M);
+	/* Clearing a part of a large one makes tables for the rest. */
+	assert_int_equal(p2m_clear(dom, gfn_from(9 * G2M + 1), ORDER_4K), 0);
+	assert_int_equal(p2m_pod_entries(dom), G1 - 3 - 2 * G2M);
+	expect(9 * G2M + 1, 0, P2M_NONE);
+	/* And what replaces tables replaces all that is in them. */
+	assert_int_equal(p2m_clear(dom, gfn_from(0), ORDER_1G), 0);
+	assert_int_equal(p2m_pod_entries(dom), 0);
+}
+
+static void without_tables_no_pages(void **state)
+{
+	(void)state;
+	assert_int_equal(set(0, 0, ORDER_1G, P2M_POD), 0);
+	assert_int_equal(p2m_pool_set(dom, 0), 0);
+	pod_cache_put(dom, mfn_from(5), ORDER_4K);
+	assert_int_equal(p2m_populate(dom, gfn_from(1)), -ENOMEM);
+	assert_int_equal(cached, 1);
+	assert_int_equal(p2m_pod_entries(dom), G1);
+	/* Devices cannot wait for a page. */
+	dom->iommu = (struct iommu_domain *)&frames;
+	assert_int_equal(set(G1, 0, ORDER_1G, P2M_POD), -EOPNOTSUPP);
+	dom->iommu = NULL;
+}
+
+static void late_write(void)
+{
+	contents[11][4095] = 1;
+}
+
+static void sweep_takes_zeros(void **state)
+{
+	gfn_t next;
+
+	(void)state;
+	for (unsigned i = 10; i < 16; i++) {
+		frames[i] = (struct page){.state = PAGE_DOMAIN, .owner = 5, .count = 1};
+		assert_int_equal(set(i, i, ORDER_4K, P2M_RAM), 0);
+	}
+	contents[10][4088] = 1;
+	frames[12].count = 2;
+	frames[13].owner = 6;
+	frames[14].state = PAGE_SPECIAL;
+	/* 11 is written to by a vCPU that still had it in its TLB when it was looked at. */
+	at_flush = late_write;
+	assert_int_equal(p2m_pod_sweep(dom, gfn_from(0), 100, &next), 1);
+	assert_true(gfn_raw(next) > 15);
+	for (unsigned i = 10; i < 15; i++)
+		expect(i, i, P2M_RAM);
+	assert_true(cpu_flushes);
+	assert_int_equal(cached, 1);
+	assert_int_equal(mfn_raw(cache[0].mfn), 15);
+	assert_int_equal(p2m_pod_entries(dom), 1);
+	/* By steps. */
+	assert_int_equal(p2m_pod_sweep(dom, gfn_from(10), 2, &next), 0);
+	assert_int_equal(gfn_raw(next), 12);
+}
+
 static void entry_bits(void **state)
 {
 	uint64_t *l4 = dom->arch.p2m.root, *l3, *l2, *l1;
@@ -431,6 +576,9 @@ int main(void)
 		T(a_failed_change_is_flushed),
 		T(ranges_use_the_largest_pieces),
 		T(page_references),
+		T(pages_on_demand),
+		T(without_tables_no_pages),
+		T(sweep_takes_zeros),
 		T(entry_bits),
 		T(random_run),
 	};

@@ -19,6 +19,7 @@
 #include <bulkhead/mm.h>
 #include <bulkhead/p2m.h>
 #include <bulkhead/physmap.h>
+#include <bulkhead/pod.h>
 #include <bulkhead/sched.h>
 #include <bulkhead/time.h>
 #include <bulkhead/timer.h>
@@ -377,6 +378,25 @@ WEAK mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
 		return mfn_invalid();
 	*ret_type = frame_table[n].state == PAGE_DOMAIN ? P2M_RAM : P2M_SPECIAL;
 	return mfn_from(n);
+}
+
+WEAK void pod_init(struct domain *d)
+{
+	page_list_init(&d->pod.singles);
+	page_list_init(&d->pod.blocks);
+}
+
+WEAK int pod_release(struct domain *d)
+{
+	(void)d;
+	return 0;
+}
+
+WEAK bool pod_reclaim(struct domain *d, mfn_t mfn)
+{
+	(void)d;
+	(void)mfn;
+	return false;
 }
 
 WEAK int physmap_domain_release(struct domain *d)

@@ -13,6 +13,7 @@
 #include <bulkhead/guest_access.h>
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/pod.h>
 #include <bulkhead/string.h>
 
 /* The port access that an exit was about. */
@@ -116,6 +117,8 @@ static int classify(struct vcpu *v, gaddr_t ga, bool *ret_device, bool *ret_writ
 	enum p2m_type t;
 
 	(void)p2m_lookup(v->domain, gaddr_to_gfn(ga), &t);
+	if (t == P2M_POD && pod_touch(v->domain, gaddr_to_gfn(ga)))
+		t = P2M_RAM;
 	*ret_device = vlapic_covers(v, gaddr_raw(ga)) || t == P2M_NONE;
 	*ret_writable = t != P2M_RAM_RO && t != P2M_GRANT_RO;
 	return *ret_device || p2m_type_is_mappable(t) ? 0 : -EOPNOTSUPP;
@@ -463,6 +466,10 @@ void exit_nested_fault(struct vcpu *v, const struct nested_fault *f)
 	mfn_t m = p2m_lookup(v->domain, gaddr_to_gfn(gaddr_from(f->gpa)), &t);
 	bool writable = t != P2M_RAM_RO && t != P2M_GRANT_RO;
 
+	if (t == P2M_POD) {
+		pod_fault(v->domain, gaddr_to_gfn(gaddr_from(f->gpa)));
+		return;
+	}
 	/* Another vCPU may have mapped the page meanwhile: the guest tries again. */
 	if (!mfn_is_invalid(m) && (!f->write || writable) && !(f->fetch && t == P2M_MMIO))
 		return;

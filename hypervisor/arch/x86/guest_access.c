@@ -8,17 +8,17 @@
 #include <bulkhead/guest_access.h>
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/pod.h>
 #include <bulkhead/string.h>
 
-/* Reads or writes within one guest frame, under the p2m lock. False: no memory there, or not writable. */
+/* Reads or writes within one guest frame, under the p2m lock. False: no memory there, or not writable; *ret_type is what is. */
 static bool access_frame(struct domain *d, gfn_t gfn, unsigned offset, void *buf, size_t len,
-			 bool write)
+			 bool write, enum p2m_type *ret_type)
 {
-	enum p2m_type t;
-	mfn_t m;
+	mfn_t m = p2m_lookup_locked(d, gfn, ret_type);
+	enum p2m_type t = *ret_type;
 	char *p;
 
-	m = p2m_lookup_locked(d, gfn, &t);
 	if (mfn_is_invalid(m) || !p2m_type_is_mappable(t) || !mfn_valid(m))
 		return false;
 	if (write && (t == P2M_RAM_RO || t == P2M_GRANT_RO))
@@ -42,9 +42,14 @@ static int phys_access(struct domain *d, gaddr_t ga, void *buf, size_t len, bool
 		unsigned offset = (unsigned)(a & ~PAGE_MASK);
 		size_t n = MIN(len, PAGE_SIZE - offset);
 
-		read_lock(&d->arch.p2m.lock);
-		ok = access_frame(d, gaddr_to_gfn(gaddr_from(a)), offset, b, n, write);
-		read_unlock(&d->arch.p2m.lock);
+		gfn_t gfn = gaddr_to_gfn(gaddr_from(a));
+		enum p2m_type t;
+
+		do {
+			read_lock(&d->arch.p2m.lock);
+			ok = access_frame(d, gfn, offset, b, n, write, &t);
+			read_unlock(&d->arch.p2m.lock);
+		} while (!ok && t == P2M_POD && pod_touch(d, gfn));
 		a += n;
 		b += n;
 		len -= n;

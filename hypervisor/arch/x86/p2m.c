@@ -14,11 +14,14 @@
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
 #include <bulkhead/p2m.h>
+#include <bulkhead/pod.h>
 
 #define ENTRIES	    512
 #define TYPE_SHIFT  52
 #define TYPE_MASK   (0xfUL << TYPE_SHIFT)
 #define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+/* An entry that is not present, of whatever size. */
+#define POD_ENTRY   ((uint64_t)P2M_POD << TYPE_SHIFT)
 #define LEAF_FLAGS  (PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 
 /* A domain may always have this many table pages, whatever its pool: a fresh one has no pool set yet. */
@@ -46,7 +49,14 @@ static struct p2m_batch *batch_of(const struct domain *d)
 
 static enum p2m_type entry_type(uint64_t e)
 {
-	return e & PTE_PRESENT ? (enum p2m_type)((e & TYPE_MASK) >> TYPE_SHIFT) : P2M_NONE;
+	if (!(e & PTE_PRESENT))
+		return e == POD_ENTRY ? P2M_POD : P2M_NONE;
+	return (enum p2m_type)((e & TYPE_MASK) >> TYPE_SHIFT);
+}
+
+static bool has_frame(enum p2m_type t)
+{
+	return t != P2M_NONE && t != P2M_POD;
 }
 
 static bool type_writable(enum p2m_type t)
@@ -58,6 +68,8 @@ static uint64_t make_entry(mfn_t m, unsigned level, enum p2m_type t)
 {
 	uint64_t e = paddr_raw(mfn_to_paddr(m)) | LEAF_FLAGS | (uint64_t)t << TYPE_SHIFT;
 
+	if (t == P2M_NONE || t == P2M_POD)
+		return t == P2M_POD ? POD_ENTRY : 0;
 	if (type_writable(t))
 		e |= PTE_WRITE;
 	/* The guest decides cacheability by its PAT for RAM; device memory is uncached at this stage (APM 15.25.8). */
@@ -199,7 +211,12 @@ static int walk_for_change(struct p2m *p, uint64_t gfn, unsigned level, bool mak
 	for (unsigned l = 4; l > level; l--) {
 		uint64_t *e = &t[index_at(gfn, l)];
 
-		if (!(*e & PTE_PRESENT)) {
+		if (*e == POD_ENTRY || (*e & PTE_LARGE)) {
+			int err = split(p, e, l);
+
+			if (err)
+				return err;
+		} else if (!(*e & PTE_PRESENT)) {
 			uint64_t *n;
 
 			if (!make) {
@@ -210,16 +227,23 @@ static int walk_for_change(struct p2m *p, uint64_t gfn, unsigned level, bool mak
 			if (!n)
 				return -ENOMEM;
 			WRITE_ONCE(*e, paddr_raw(heap_paddr(n)) | TABLE_FLAGS);
-		} else if (*e & PTE_LARGE) {
-			int err = split(p, e, l);
-
-			if (err)
-				return err;
 		}
 		t = table_of(*e);
 	}
 	*ret_entry = &t[index_at(gfn, level)];
 	return 0;
+}
+
+/* Pages below an entry of `level` that have no frame yet. */
+static uint64_t pods_of(uint64_t e, unsigned level)
+{
+	uint64_t n = 0;
+
+	if (e == POD_ENTRY)
+		return BIT(9 * (level - 1));
+	for (unsigned i = 0; is_table(e, level) && i < ENTRIES; i++)
+		n += pods_of(table_of(e)[i], level - 1);
+	return n;
 }
 
 static unsigned iommu_flags(enum p2m_type t)
@@ -253,7 +277,11 @@ static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p
 		}
 	}
 	old = *e;
-	WRITE_ONCE(*e, type == P2M_NONE ? 0 : make_entry(mfn, level, type));
+	if (p->pod_entries)
+		p->pod_entries -= pods_of(old, level);
+	if (type == P2M_POD)
+		p->pod_entries += BIT(order);
+	WRITE_ONCE(*e, make_entry(mfn, level, type));
 	if (type != P2M_NONE && gfn_raw(gfn) + BIT(order) - 1 > p->max_gfn)
 		p->max_gfn = gfn_raw(gfn) + BIT(order) - 1;
 	/* An entry that was not present is in no TLB, but an IOMMU in caching mode may remember even that. */
@@ -274,9 +302,11 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 	int err;
 
 	if ((order != ORDER_4K && order != ORDER_2M && order != ORDER_1G) ||
-	    (gfn_raw(gfn) & mask) || (type != P2M_NONE && (mfn_raw(mfn) & mask)) ||
+	    (gfn_raw(gfn) & mask) || (has_frame(type) && (mfn_raw(mfn) & mask)) ||
 	    gfn_raw(gfn) >> (cpu_info.phys_bits - PAGE_SHIFT))
 		return -EINVAL;
+	if (type == P2M_POD && d->iommu)
+		return -EOPNOTSUPP;
 	write_lock(&p->lock);
 	err = change(d, gfn, mfn, order, type);
 	write_unlock(&p->lock);
@@ -294,7 +324,7 @@ int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p
 
 	p2m_batch_begin(d);
 	while (count && !err) {
-		uint64_t align = gfn_raw(gfn) | (type == P2M_NONE ? 0 : mfn_raw(mfn));
+		uint64_t align = gfn_raw(gfn) | (has_frame(type) ? mfn_raw(mfn) : 0);
 		unsigned order = ORDER_4K;
 
 		if (cpu_has(CPU_PDPE1GB) && IS_ALIGNED(align, BIT(ORDER_1G)) &&
@@ -356,7 +386,7 @@ bool p2m_in_batch(void)
 	return batches[cpu_id()].d;
 }
 
-/* Leaf entry and the frame within it; 0 when nothing is mapped. Under the lock. */
+/* Leaf entry and the frame within it; without one *ret_mfn is left alone. Under the lock. */
 static uint64_t lookup(struct p2m *p, uint64_t gfn, mfn_t *ret_mfn)
 {
 	uint64_t *t = p->root;
@@ -367,7 +397,7 @@ static uint64_t lookup(struct p2m *p, uint64_t gfn, mfn_t *ret_mfn)
 		uint64_t e = t[index_at(gfn, l)];
 
 		if (!(e & PTE_PRESENT))
-			return 0;
+			return e;
 		if (l == 1 || (e & PTE_LARGE)) {
 			*ret_mfn = mfn_from(((e & PTE_ADDR) >> PAGE_SHIFT) +
 					    (gfn & (BIT(9 * (l - 1)) - 1)));
@@ -384,7 +414,7 @@ mfn_t p2m_lookup_locked(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
 	uint64_t e = lookup(&d->arch.p2m, gfn_raw(gfn), &m);
 
 	*ret_type = entry_type(e);
-	return e ? m : mfn_invalid();
+	return m;
 }
 
 mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
@@ -397,15 +427,13 @@ mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type)
 	return m;
 }
 
-mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, unsigned *ret_order)
+static mfn_t lookup_order(struct p2m *p, gfn_t gfn, enum p2m_type *ret_type, unsigned *ret_order)
 {
-	struct p2m *p = &d->arch.p2m;
 	uint64_t n = gfn_raw(gfn), e = 0;
 	unsigned level = 4;
 	mfn_t m = mfn_invalid();
 	uint64_t *t;
 
-	read_lock(&p->lock);
 	for (t = n >> 36 ? NULL : p->root; t; level--) {
 		e = t[index_at(n, level)];
 		if (!is_table(e, level))
@@ -416,6 +444,16 @@ mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, uns
 		m = mfn_from(((e & PTE_ADDR) >> PAGE_SHIFT) + (n & (BIT(9 * (level - 1)) - 1)));
 	*ret_type = entry_type(e);
 	*ret_order = 9 * (level - 1);
+	return m;
+}
+
+mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, unsigned *ret_order)
+{
+	struct p2m *p = &d->arch.p2m;
+	mfn_t m;
+
+	read_lock(&p->lock);
+	m = lookup_order(p, gfn, ret_type, ret_order);
 	read_unlock(&p->lock);
 	return m;
 }
@@ -425,8 +463,16 @@ mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_t
 	enum p2m_type t;
 	mfn_t m;
 
+again:
 	read_lock(&d->arch.p2m.lock);
 	m = p2m_lookup_locked(d, gfn, &t);
+	if (t == P2M_POD) {
+		read_unlock(&d->arch.p2m.lock);
+		if (pod_touch(d, gfn))
+			goto again;
+		*ret_type = t;
+		return mfn_invalid();
+	}
 	if (mfn_is_invalid(m) || !p2m_type_is_mappable(t) || (write && !type_writable(t)) ||
 	    !mfn_valid(m)) {
 		m = mfn_invalid();
@@ -439,6 +485,139 @@ mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_t
 	read_unlock(&d->arch.p2m.lock);
 	*ret_type = t;
 	return m;
+}
+
+/* ---- Populate-on-demand ---- */
+
+uint64_t p2m_pod_entries(const struct domain *d)
+{
+	return READ_ONCE(d->arch.p2m.pod_entries);
+}
+
+int p2m_clear_pod(struct domain *d, gfn_t gfn, unsigned order)
+{
+	struct p2m *p = &d->arch.p2m;
+	enum p2m_type t;
+	unsigned have;
+	int err = -EAGAIN;
+
+	write_lock(&p->lock);
+	(void)lookup_order(p, gfn, &t, &have);
+	if (t == P2M_POD && have >= order)
+		err = change(d, gfn, mfn_invalid(), order, P2M_NONE);
+	write_unlock(&p->lock);
+	return err;
+}
+
+/* 2 MiB at once where the entry and the cache have them. */
+static int populate(struct domain *d, gfn_t gfn)
+{
+	unsigned order;
+	enum p2m_type t;
+	mfn_t m;
+	int err;
+
+	(void)lookup_order(&d->arch.p2m, gfn, &t, &order);
+	if (t != P2M_POD)
+		return 0;
+	order = order >= ORDER_2M ? ORDER_2M : ORDER_4K;
+	m = pod_cache_take(d, order);
+	if (mfn_is_invalid(m) && order) {
+		order = ORDER_4K;
+		m = pod_cache_take(d, order);
+	}
+	if (mfn_is_invalid(m))
+		return -ENOSPC;
+	err = change(d, gfn_from(ALIGN_DOWN(gfn_raw(gfn), BIT(order))), m, order, P2M_RAM);
+	if (err)
+		pod_cache_put(d, m, order);
+	return err;
+}
+
+int p2m_populate(struct domain *d, gfn_t gfn)
+{
+	int err;
+
+	write_lock(&d->arch.p2m.lock);
+	err = populate(d, gfn);
+	write_unlock(&d->arch.p2m.lock);
+	return err;
+}
+
+static bool frame_is_zero(mfn_t m)
+{
+	const uint64_t *p = window_map(m);
+	bool zero = true;
+
+	for (unsigned i = 0; zero && i < PAGE_SIZE / sizeof(*p); i++)
+		zero = !p[i];
+	window_unmap(p);
+	return zero;
+}
+
+/* It is RAM that nobody has a reference to but its owner. */
+static bool frame_is_free_to_go(const struct domain *d, mfn_t m)
+{
+	const struct page *pg = mfn_to_page(m);
+
+	return mfn_valid(m) && pg->state == PAGE_DOMAIN && pg->owner == d->id &&
+	       __atomic_load_n(&pg->count, __ATOMIC_ACQUIRE) == 1 && frame_is_zero(m);
+}
+
+struct candidate {
+	gfn_t gfn;
+	mfn_t mfn;
+};
+#define CANDIDATES 32
+
+/* Pages that look as if they could go; their entries are taken out. */
+static unsigned sweep_find(struct domain *d, uint64_t *gfn, unsigned entries, struct candidate *c)
+{
+	struct p2m *p = &d->arch.p2m;
+	unsigned n = 0;
+
+	for (; entries && n < CANDIDATES && *gfn <= p->max_gfn; entries--) {
+		enum p2m_type t;
+		unsigned order;
+		mfn_t m = lookup_order(p, gfn_from(*gfn), &t, &order);
+
+		if (t != P2M_RAM) {
+			*gfn = ALIGN_DOWN(*gfn, BIT(order)) + BIT(order);
+			continue;
+		}
+		if (frame_is_free_to_go(d, m) &&
+		    !change(d, gfn_from(*gfn), mfn_invalid(), ORDER_4K, P2M_POD))
+			c[n++] = (struct candidate){gfn_from(*gfn), m};
+		++*gfn;
+	}
+	return n;
+}
+
+unsigned p2m_pod_sweep(struct domain *d, gfn_t gfn, unsigned entries, gfn_t *ret_next)
+{
+	struct candidate c[CANDIDATES];
+	uint64_t next = gfn_raw(gfn);
+	unsigned n, found = 0;
+
+	p2m_batch_begin(d);
+	write_lock(&d->arch.p2m.lock);
+	n = sweep_find(d, &next, entries, c);
+	/* From here on no vCPU can write to them: who tries waits for the lock. What was written before counts. */
+	if (n)
+		vendor->tlb_flush(d);
+	for (unsigned i = 0; i < n; i++) {
+		if (frame_is_free_to_go(d, c[i].mfn)) {
+			pod_cache_put(d, c[i].mfn, ORDER_4K);
+			found++;
+		} else {
+			/* Its table is there. */
+			(void)change(d, c[i].gfn, c[i].mfn, ORDER_4K, P2M_RAM);
+		}
+	}
+	write_unlock(&d->arch.p2m.lock);
+	p2m_batch_end(d);
+	*ret_next = gfn_from(next);
+	return found;
 }
 
 gfn_t p2m_max_gfn(const struct domain *d)

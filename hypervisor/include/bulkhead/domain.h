@@ -25,6 +25,16 @@ struct iommu_domain;
 struct sched_vcpu;
 struct sched_domain;
 
+/* Populate-on-demand, see pod.h. */
+struct pod {
+	/* The cache; page_lock guards it. */
+	struct page_list singles, blocks; /* frames, and the first ones of blocks of 2 MiB */
+	uint64_t frames;
+	/* Where to look for zeros next, a gfn, and how often the end was reached in vain. The domain lock guards them. */
+	uint64_t sweep_next;
+	unsigned sweep_rounds;
+};
+
 enum dying_state {
 	DOMAIN_ALIVE,
 	DOMAIN_DYING, /* destruction has begun; nothing new may start */
@@ -64,6 +74,7 @@ struct domain {
 	struct page_list pages;	   /* PAGE_DOMAIN frames */
 	struct page_list specials; /* PAGE_SPECIAL frames */
 	uint64_t tot_pages, max_pages, outstanding_pages, foreign_maps;
+	struct pod pod;
 	struct memory_domain *memory;  /* memory_map.c's; NULL until needed */
 	uint64_t physmap_release_next; /* progress of physmap_domain_release(), a gfn */
 	struct list gmaps;	       /* long-lived mappings, gmap.c's lock */

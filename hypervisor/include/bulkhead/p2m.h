@@ -19,6 +19,7 @@ enum p2m_type {
 	P2M_GRANT_RO,
 	P2M_FOREIGN, /* page of another domain, mapped by a privileged one */
 	P2M_SPECIAL, /* PAGE_SPECIAL frame of the domain: shared_info, grant table */
+	P2M_POD,     /* RAM of the domain that gets its frame when it is touched: see pod.h */
 };
 
 static inline bool p2m_type_is_ram(enum p2m_type t)
@@ -27,7 +28,7 @@ static inline bool p2m_type_is_ram(enum p2m_type t)
 }
 static inline bool p2m_type_is_mappable(enum p2m_type t)
 {
-	return t != P2M_NONE && t != P2M_MMIO;
+	return t != P2M_NONE && t != P2M_MMIO && t != P2M_POD;
 }
 
 int p2m_init(struct domain *d);
@@ -35,7 +36,8 @@ int p2m_release(struct domain *d); /* frees all tables; -ERESTART while there is
 
 /*
  * Sets 2^order frames (0, 9 or 18; gfn and mfn aligned to it, else -EINVAL) to one type. Page references are the caller's
- * business. -ENOMEM: the pool of the domain is used up. The old translation is gone from all TLBs (CPU and IOMMU) on
+ * business. -ENOMEM: the pool of the domain is used up. P2M_POD, which has no frame, is -EOPNOTSUPP where devices reach the
+ * domain's memory: they cannot wait for a frame. The old translation is gone from all TLBs (CPU and IOMMU) on
  * return, unless inside p2m_batch_begin/end.
  */
 int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type);
@@ -52,6 +54,18 @@ void p2m_batch_end(struct domain *d);
 /* True between begin and end on this CPU. For assertions: no guest may be entered then. */
 bool p2m_in_batch(void);
 
+/* Takes out what has no frame yet; -EAGAIN if that is not what is there (any more). */
+int p2m_clear_pod(struct domain *d, gfn_t gfn, unsigned order);
+/* A frame for a page that has none yet; 0 (also: it has one), -ENOSPC (the cache is empty), -ENOMEM (the pool is). */
+int p2m_populate(struct domain *d, gfn_t gfn);
+/* Pages that have no frame yet. */
+uint64_t p2m_pod_entries(const struct domain *d);
+/*
+ * Looks at up to `entries` entries from gfn on; frames that hold only zeros and that nobody refers to go to the cache. The
+ * domain lock is held. Returns how many, and where to go on; that is beyond p2m_max_gfn() at the end.
+ */
+unsigned p2m_pod_sweep(struct domain *d, gfn_t gfn, unsigned entries, gfn_t *ret_next);
+
 /* Translation without a reference: only safe for domains whose p2m cannot change meanwhile (or under domain lock). */
 mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type);
 /*
@@ -61,7 +75,7 @@ mfn_t p2m_lookup(struct domain *d, gfn_t gfn, enum p2m_type *ret_type);
 mfn_t p2m_lookup_order(struct domain *d, gfn_t gfn, enum p2m_type *ret_type, unsigned *ret_order);
 /*
  * Takes a page reference (of the frame's owner) on what gfn maps to: RAM, special, grant or foreign. The invalid frame
- * if there is none or, with `write`, if it may not be written. Undo with page_put().
+ * if there is none or, with `write`, if it may not be written. What has no frame yet gets one. Undo with page_put().
  */
 mfn_t p2m_get_page(struct domain *d, gfn_t gfn, bool write, enum p2m_type *ret_type);
 

@@ -4,6 +4,7 @@
  *
  *   RAM, SPECIAL   nothing: the frame is the domain's until it releases it
  *   GRANT, FOREIGN one reference on the frame of the other domain, dropped when the entry goes away
+ *   POD            nothing, not even a frame; a vCPU that touches it makes it RAM at any time
  *   MMIO           nothing; such entries are not changed through here
  *
  * All changes after the domain was built go through here, under the domain lock, so that each reference is dropped
@@ -35,13 +36,18 @@ void physmap_begin(struct physmap_batch *b, struct domain *d);
 void physmap_end(struct physmap_batch *b);
 
 /*
- * Maps a frame. RAM that was there leaves the p2m and stays the domain's. On success a reference that the new entry is to
- * hold has passed from the caller to it. -EPERM (a device's memory is there), -ENXIO (a grant is mapped there: only an
- * unmap removes it), or what p2m_set() says.
+ * Maps a frame. RAM that was there goes back to the allocator; a grant only leaves it without a place. On success a
+ * reference that the new entry is to hold has passed from the caller to it. -EPERM (a device's memory is there), -ENXIO (a
+ * grant is mapped there: only an unmap removes it), or what p2m_set() says.
  */
 int physmap_set(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, enum p2m_type type);
 /* The same for 2^order frames of the domain's RAM, any order; if it fails, none of them is mapped. */
 int physmap_set_ram(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, unsigned order);
+/*
+ * 2^order gfns, any order, are to get frames of the domain when they are touched. -EBUSY (memory is there already), -EPERM (a
+ * device's), -EINVAL, or what p2m_set() says.
+ */
+int physmap_mark_pod(struct physmap_batch *b, gfn_t gfn, unsigned order);
 /* Takes out RAM (it stays the domain's), a special frame or a foreign page. -ENOENT (nothing, or MMIO), -EPERM (grant). */
 int physmap_clear(struct physmap_batch *b, gfn_t gfn);
 /*

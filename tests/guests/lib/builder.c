@@ -249,28 +249,35 @@ static uint32_t load(domid_t id, const uint8_t *image)
 	return entry;
 }
 
-static long populate(domid_t id, uint64_t gfn, unsigned int order)
+static long populate(domid_t id, uint64_t gfn, unsigned int order, unsigned int flags)
 {
 	xen_pfn_t frame = gfn;
-	struct xen_memory_reservation op = {.domid = id, .nr_extents = 1, .extent_order = order};
+	struct xen_memory_reservation op = {.domid = id,
+					    .nr_extents = 1,
+					    .extent_order = order,
+					    .mem_flags = flags};
 
 	set_xen_guest_handle(op.extent_start, &frame);
 	return hypercall2(__HYPERVISOR_memory_op, XENMEM_populate_physmap, ADDRESS(&op)) == 1 ? 0
 											      : -12;
 }
 
-static long build_memory(domid_t id, unsigned int mib, unsigned int vcpus)
+static long build_memory(domid_t id, unsigned int mib, unsigned int target, unsigned int vcpus)
 {
-	struct xen_domctl op = {.u.max_mem.max_memkb = (mib + 1) * 1024ull};
+	struct xen_pod_target pod = {.domid = id, .target_pages = target * 256ull};
+	struct xen_domctl op = {.u.max_mem.max_memkb = ((target ? target : mib) + 1) * 1024ull};
 	long result = domctl(&op, XEN_DOMCTL_max_mem, id);
 
 	if (result)
 		return result;
 	op.u.paging_mempool.size = (256ull * vcpus + mib + 255) / 256 << 20;
 	result = domctl(&op, XEN_DOMCTL_set_paging_mempool_size, id);
+	if (!result && target)
+		result = hypercall2(__HYPERVISOR_memory_op, XENMEM_set_pod_target, ADDRESS(&pod));
 	for (unsigned int i = 0; i < mib / 2 && !result; i++)
-		result = populate(id, (uint64_t)i * FRAMES_2M, ORDER_2M);
-	return result ? result : populate(id, DOMU_CONSOLE_GFN, 0);
+		result = populate(id, (uint64_t)i * FRAMES_2M, ORDER_2M,
+				  target ? XENMEMF_populate_on_demand : 0);
+	return result ? result : populate(id, DOMU_CONSOLE_GFN, 0, 0);
 }
 
 static long build_info(domid_t id, const struct domu_config *c, unsigned int mib)
@@ -388,7 +395,7 @@ static long build(struct domu *d, const struct domu_config *c, const uint8_t *im
 	op.u.max_vcpus.max = vcpus;
 	result = domctl(&op, XEN_DOMCTL_max_vcpus, d->id);
 	if (!result)
-		result = build_memory(d->id, mib, vcpus);
+		result = build_memory(d->id, mib, c->target_mib, vcpus);
 	if (result)
 		return result;
 	entry = load(d->id, image);

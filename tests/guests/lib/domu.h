@@ -42,7 +42,8 @@ struct domu_config {
 	const char *words;
 	unsigned int mib, vcpus;		   /* 0: 32 MiB, one vCPU */
 	int max_grant_frames, max_maptrack_frames; /* 0: the default */
-	bool speaks; /* its VALUE and RESULT lines are lines of the test */
+	bool speaks;		 /* its VALUE and RESULT lines are lines of the test */
+	unsigned int target_mib; /* what it really has, the rest on demand; 0: all */
 };
 
 long domctl(struct xen_domctl *op, unsigned int cmd, domid_t domain);

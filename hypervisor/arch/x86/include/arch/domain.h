@@ -31,6 +31,7 @@ struct p2m {
 	rwlock_t lock;
 	uint64_t *root; /* heap page */
 	uint64_t max_gfn;
+	uint64_t pod_entries;		/* frames to come: see bulkhead/pod.h */
 	uint64_t pool_pages, pool_used; /* pages allowed for, and used by, tables */
 	unsigned open_batches;		/* on all CPUs */
 	uint64_t release_gfn;		/* progress of p2m_release() */
