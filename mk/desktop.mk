@@ -45,24 +45,46 @@ $(O)/desktop/qrexec-prompt: $(call desktop_objects,$(PROMPT_SRCS)) $(VCHAN_LIB)
 DESKTOP_PROGRAMS += $(O)/desktop/qrexec-prompt
 DESKTOP_SRCS += $(PROMPT_SRCS)
 
+# The menu of qubes, and what keeps the lists of their applications.
+MENU_SRCS := desktop/menu/entries.c $(DESKTOP_WORLD)
+$(call desktop_objects,desktop/tool/qube_menu.c): DESKTOP_CFLAGS += $(PROMPT_CFLAGS)
+$(O)/desktop/qube-menu: $(call desktop_objects,desktop/tool/qube_menu.c $(MENU_SRCS) gui/common/label.c)
+	$(say) LD $@
+	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^ $(PROMPT_LIBS)
+$(O)/desktop/qube-menu-update: $(call desktop_objects,desktop/tool/qube_menu_update.c $(MENU_SRCS))
+	$(say) LD $@
+	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^
+$(O)/desktop/in-session: $(call desktop_objects,desktop/tool/in_session.c desktop/prompt/user_session.c qrexec/lib/session.c) $(VCHAN_LIB)
+	$(say) LD $@
+	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^
+DESKTOP_PROGRAMS += $(addprefix $(O)/desktop/,qube-menu qube-menu-update in-session)
+DESKTOP_SRCS += desktop/tool/in_session.c desktop/tool/qube_menu.c desktop/tool/qube_menu_update.c desktop/menu/entries.c
+
 desktop: $(DESKTOP_PROGRAMS)
 all: desktop
 
 DESKTOP_NAMES := clone create kill ls prefs remove run shutdown start tags volume
-install-desktop: desktop
+install-desktop: desktop install-gui-daemon
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin lib/qubes share/qubes share/man/man1 share/man/man8 \
-		share/bash-completion/completions) $(DESTDIR)$(UNITDIR)
+		share/bash-completion/completions \
+		share/qubes/session lib/tmpfiles.d share/X11/xorg.conf.d) $(DESTDIR)$(UNITDIR)
 	install -m 755 $(O)/desktop/qube $(O)/desktop/qube-session $(DESTDIR)$(PREFIX)/bin/
 	for name in $(DESKTOP_NAMES); do ln -sfn qube $(DESTDIR)$(PREFIX)/bin/qvm-$$name; done
 	install -m 755 $(O)/desktop/qube-manager $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $(O)/desktop/qube-domain $(O)/desktop/qrexec-prompt desktop/qrexec-start-qube $(DESTDIR)$(PREFIX)/lib/qubes/
+	install -m 755 $(O)/desktop/qube-domain $(O)/desktop/qrexec-prompt desktop/qrexec-start-qube \
+		$(addprefix $(O)/desktop/,qube-menu qube-menu-update in-session) desktop/session/desktop-session \
+		qrexec/etc/lib/qubes-session-ready $(DESTDIR)$(PREFIX)/lib/qubes/
+	for file in openbox.xml tint2rc dunstrc; do sed 's|@LIBDIR@|$(PREFIX)/lib/qubes|' desktop/session/$$file \
+		> $(DESTDIR)$(PREFIX)/share/qubes/session/$$file; done
+	install -m 644 desktop/session/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/qubes-session.conf
+	install -m 644 desktop/session/xorg.conf $(DESTDIR)$(PREFIX)/share/X11/xorg.conf.d/80-qubes-desktop.conf
 	install -m 644 desktop/manager/qubes.rng $(DESTDIR)$(PREFIX)/share/qubes/
 	install -m 644 desktop/completion/qube.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qube
-	for unit in desktop/systemd/*.service; do \
-		sed 's|@SBINDIR@|$(PREFIX)/sbin|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
+	for unit in desktop/systemd/*.service desktop/session/*.service; do \
+		sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@LIBDIR@|$(PREFIX)/lib/qubes|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 	install -m 644 docs/man/qube.1 docs/man/qube-session.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	for name in $(DESKTOP_NAMES); do echo '.so man1/qube.1' > $(DESTDIR)$(PREFIX)/share/man/man1/qvm-$$name.1; done
-	install -m 644 docs/man/qube-manager.8 docs/man/qrexec-prompt.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/qube-manager.8 docs/man/qrexec-prompt.8 docs/man/desktop-session.8 docs/man/qube-menu.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
 -include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS) $(DESKTOP_WORLD)))
 .PHONY: desktop install-desktop

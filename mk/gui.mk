@@ -90,3 +90,15 @@ $(O)/gui/gui-icon-receiver: $(GUI_ICON_OBJS)
 	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ -lX11
 gui: $(O)/gui/gui-icon-receiver
 -include $(GUI_ICON_OBJS:.o=.d)
+
+# For dom0. Services of qubes' calls look for programs in QUBES_LIB.
+install-gui-daemon: $(O)/gui/gui-daemon $(O)/gui/gui-icon-receiver
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8) $(DESTDIR)$(QUBES_LIB) \
+		$(DESTDIR)/etc/qubes-rpc
+	install -m 755 $(O)/gui/gui-daemon $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(O)/gui/gui-icon-receiver $(DESTDIR)$(QUBES_LIB)/
+	install -m 755 gui/icons/qubes.WindowIconUpdater $(DESTDIR)/etc/qubes-rpc/
+	install -m 644 docs/man/gui-daemon.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/guid.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 docs/man/gui-icon-receiver.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+.PHONY: install-gui-daemon

@@ -197,6 +197,26 @@ static int run_on_domain(const char *what, int domain, struct problem *problem)
 	return process_run(argv, NULL, 0, problem);
 }
 
+/* A qube with a root of its own may have other applications than last time. Nothing waits for it. */
+static void update_menu(const struct manager *manager, const struct qube *qube)
+{
+	char dir[PATH_MAX], log[PATH_MAX];
+	const char *argv[] = {"qube-menu-update",
+			      "--socket-dir",
+			      manager->places.run,
+			      "--dir",
+			      dir,
+			      qube->name,
+			      NULL};
+	struct problem ignored = {""};
+
+	if (qube_root_owner(&manager->config, qube) != qube)
+		return;
+	place_of(manager, dir, "l/menus");
+	place_of(manager, log, "o/%s.log", qube->name);
+	process_start(argv, log, &ignored);
+}
+
 int job_start(const struct manager *manager, const struct qube *qube, struct problem *problem)
 {
 	struct running running = {.domain = -1};
@@ -225,8 +245,10 @@ int job_start(const struct manager *manager, const struct qube *qube, struct pro
 		rc = start_qrexec(manager, qube, &running, problem);
 	if (!rc)
 		rc = await_qrexec(manager, qube, &running, problem);
-	if (!rc)
+	if (!rc) {
+		update_menu(manager, qube);
 		return 0;
+	}
 err_clean:
 	running_save(manager, qube->name, &running);
 	job_clean(manager, qube, &ignored);
