@@ -109,7 +109,7 @@ $(O)/unit/desktop/qrexec-prompt: $(patsubst %,$(O)/unit/obj/%.o,$(PROMPT_SRCS)) 
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(PROMPT_LIBS)
-gui-test-programs: $(O)/unit/desktop/qrexec-prompt
+gui-test-programs: desktop $(O)/unit/desktop/qrexec-prompt
 $(O)/unit/obj/tests/unit/test_desktop_manager.c.o: $(addprefix $(O)/unit/,desktop/qube-manager desktop/qube desktop/qube-session \
 	qubesdb/qubesdb-daemon qubesdb/qubesdb-cmd) $(QREXEC_UNIT_PROGRAMS)
 -include $(patsubst %,$(O)/unit/obj/%.d,$(DESKTOP_SRCS))

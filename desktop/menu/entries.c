@@ -38,7 +38,7 @@ static void copy_text(char *to, size_t size, const char *untrusted_text, size_t 
 		to[i] = (char)(untrusted_text[i] >= 0x20 && untrusted_text[i] <= 0x7e
 				       ? untrusted_text[i]
 				       : '_');
-	to[i] = '\0';
+	memset(to + i, 0, size - i);
 }
 
 static struct entry *find_or_add(struct entries *entries, const char *file, size_t length)

@@ -160,6 +160,14 @@ static char **start_command(const char *qube, const struct entry *entry, bool di
 	return argv;
 }
 
+static void add_note(GtkWidget *to, const char *text)
+{
+	GtkWidget *item = gtk_menu_item_new_with_label(text);
+
+	gtk_widget_set_sensitive(item, FALSE);
+	gtk_menu_shell_append(GTK_MENU_SHELL(to), item);
+}
+
 static void add_applications(GtkWidget *to, const struct world_qube *qube, const char *owner,
 			     bool disposable)
 {
@@ -238,15 +246,8 @@ static bool is_template(const struct world_qube *qube)
 	return !strcmp(qube->type, "TemplateVM");
 }
 
-static int fill(void)
+static void add_qubes(const struct world *world)
 {
-	unsigned int line = 0;
-	struct world *world = world_load(menu.qubes, &line);
-
-	if (!world) {
-		fprintf(stderr, "qube-menu: %s:%u: %s\n", menu.qubes, line, strerror(errno));
-		return -1;
-	}
 	/* First what is used every day. */
 	for (int templates = 0; templates < 2; templates++) {
 		for (size_t i = 0; i < world_count(world); i++) {
@@ -257,10 +258,22 @@ static int fill(void)
 		}
 		separator(menu.widget);
 	}
+}
+
+static void fill(void)
+{
+	unsigned int line = 0;
+	struct world *world = world_load(menu.qubes, &line);
+
+	if (world) {
+		add_qubes(world);
+	} else {
+		fprintf(stderr, "qube-menu: %s:%u: %s\n", menu.qubes, line, strerror(errno));
+		add_note(menu.widget, "There is no list of qubes: is qube-manager running?");
+	}
 	add_item(menu.widget, "Terminal of dom0", icon_named("utilities-terminal"), NULL,
 		 WORDS("xterm", "-T", "dom0"));
 	world_destroy(world);
-	return 0;
 }
 
 static gboolean pop_up(gpointer unused)
@@ -298,8 +311,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	menu.widget = gtk_menu_new();
-	if (fill())
-		return 1;
+	fill();
 	gtk_widget_show_all(menu.widget);
 	g_signal_connect(menu.widget, "selection-done", G_CALLBACK(gtk_main_quit), NULL);
 	/* The key or button that has started this may still hold the pointer. */

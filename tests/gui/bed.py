@@ -89,9 +89,11 @@ class Daemon:
 
 
 class Bed:
-    def __init__(self, place, program, library, agent=None, pictures=None, size="1280x800", prompt=None):
+    def __init__(self, place, program, library, agent=None, pictures=None, size="1280x800", prompt=None,
+                 programs=None):
         self.place, self.program, self.library, self.number = place, program, library, 0
         self.agent, self.pictures, self.prompt = agent, pictures or place, prompt
+        self.programs = programs
         self.daemons = []
         self.clipboard = os.path.join(place, "clipboard")
         self.policy = os.path.join(place, "policy.d")

@@ -4,14 +4,14 @@ import os
 import tempfile
 import traceback
 
-from gui import attack_checks, daemon_checks, end_to_end_checks, prompt_checks, together_checks
+from gui import attack_checks, daemon_checks, end_to_end_checks, prompt_checks, session_checks, together_checks
 from gui.bed import Bed
 
 from . import gui_agent
 from .report import OUT, make, tail
 
 PARTS = [("daemon", daemon_checks.CHECKS), ("attack", attack_checks.CHECKS),
-         ("end-to-end", end_to_end_checks.CHECKS), ("prompt", prompt_checks.CHECKS),
+         ("end-to-end", end_to_end_checks.CHECKS), ("prompt", prompt_checks.CHECKS), ("session", session_checks.CHECKS),
          ("together", together_checks.CHECKS)]
 
 
@@ -54,7 +54,8 @@ def run_daemon(stage):
     os.makedirs(pictures, exist_ok=True)
     bed = Bed(tempfile.mkdtemp(prefix="windows-"), os.path.join(OUT, "unit/gui/gui-daemon"),
               os.path.abspath(os.path.join(OUT, "vchan/libvchan.so")),
-              os.path.join(OUT, "gui/bulkhead-gui-agent"), pictures, prompt=os.path.join(OUT, "unit/desktop/qrexec-prompt"))
+              os.path.join(OUT, "gui/bulkhead-gui-agent"), pictures, prompt=os.path.join(OUT, "unit/desktop/qrexec-prompt"),
+              programs=os.path.join(OUT, "desktop"))
     try:
         for name, check in wanted:
             run_check(stage, bed, name, check)
