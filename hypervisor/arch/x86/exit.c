@@ -210,9 +210,8 @@ void exit_hypercall(struct vcpu *v, unsigned length)
 	struct hypercall hc = {.nr = (unsigned)g->rax, .compat = !is64};
 	int64_t ret;
 
-	/* Of the modes, the ABI has 64-bit and protected mode only. */
-	if (vendor->get_cpl(v) || !(vendor->get_cr(v, 0) & X86_CR0_PE) ||
-	    (v->arch.rflags & X86_EFLAGS_VM)) {
+	/* Real mode has no privilege levels; virtual-8086 mode is level 3. */
+	if (vendor->get_cpl(v) || (v->arch.rflags & X86_EFLAGS_VM)) {
 		g->rax = is64 ? (uint64_t)-EPERM : (uint32_t)-EPERM;
 		vcpu_advance(v, length);
 		return;
