@@ -262,6 +262,12 @@ static void pae(void **state)
 	assert_int_equal(ram[1][3], 3 << 12 | PTE_PRESENT);
 	assert_int_equal(ram[3][4], 4 << 12 | RW | A);
 	assert_int_equal(ram[4][5], 0x123456000 | RW | A | D);
+	/* One that the emulator has set there is no fault, other reserved bits are. */
+	ram[1][3] |= A;
+	good(VA3, WALK_WRITE, 0x123456678);
+	ram[1][3] |= D;
+	bad(VA3, 0, PFEC_PRESENT | PFEC_RESERVED);
+	ram[1][3] = 3 << 12 | PTE_PRESENT;
 	ram[3][4] = 0x2345600000 | RW | PTE_LARGE;
 	good(VA3, 0, 0x2345600000 | (VA3 & 0x1fffff));
 	/* Addresses have 32 bits. */

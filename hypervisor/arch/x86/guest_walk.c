@@ -15,7 +15,7 @@
 #define PTE32_LARGE_MASK      0xffc00000UL
 /* Fields that have to be zero (APM 5.2.3, 5.3.3, 5.3.4). */
 #define PTE32_LARGE_RESERVED  BIT(21)
-#define PAE_TOP_RESERVED      0x1e6UL
+#define PAE_TOP_RESERVED      0x1c6UL /* and bit 5: see walk_pae_or_long */
 #define PAE_HIGH_RESERVED     0x7ff0000000000000UL
 #define LARGE_RESERVED(shift) ((BIT(shift) - 1) & ~0x1fffUL) /* bit 12 is PAT's */
 #define PTE_PKEY_SHIFT	      59
@@ -199,7 +199,10 @@ static int walk_pae_or_long(struct walk *w, uint64_t va)
 	for (unsigned l = top; l >= 1; l--) {
 		unsigned shift = 3 + 9 * l;
 		uint64_t mask = BIT(shift) - 1;
-		/* The four entries of PAE's top level have no rights and no accessed bit (5.2.3). */
+		/*
+		 * The four entries of PAE's top level have no rights and no accessed bit (5.2.3). QEMU 7.2 sets one all
+		 * the same, in what is a reserved bit: an entry that the CPU has just used is good enough for us.
+		 */
 		bool plain = lma || l != 3;
 		bool large = plain && (l == 2 || l == 3);
 
