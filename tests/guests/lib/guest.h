@@ -94,6 +94,7 @@ void guest_setup(void);
 typedef void guest_handler(struct trap_frame *frame);
 extern uint8_t guest_trap_stubs[256][16];
 void guest_traps_init(void);
+void guest_traps_load(void); /* on a further CPU */
 void guest_trap(struct trap_frame *frame);
 /* NULL takes the handler away. An interrupt or exception without one ends the run. */
 void guest_on(unsigned int vector, guest_handler *handler);
@@ -309,7 +310,14 @@ enum apic_reg {
 #define APIC_BASE_ON  (1u << 11)
 #define ICR_NMI	      (4u << 8)
 #define ICR_FIXED     (0u << 8)
+#define ICR_LOWEST    (1u << 8)
+#define ICR_INIT      (5u << 8)
+#define ICR_STARTUP   (6u << 8)
+#define ICR_LOGICAL   (1u << 11)
+#define ICR_ASSERT    (1u << 14)
 #define ICR_SELF      (1u << 18)
+#define ICR_ALL	      (2u << 18)
+#define ICR_OTHERS    (3u << 18)
 #define LVT_MASKED    (1u << 16)
 #define LVT_PERIODIC  (1u << 17)
 #define SVR_ENABLE    (1u << 8)

@@ -24,13 +24,18 @@ void guest_on(unsigned int vector, guest_handler *handler)
 	handlers[vector] = handler;
 }
 
-void guest_traps_init(void)
+void guest_traps_load(void)
 {
 	struct {
 		uint16_t limit;
 		uint64_t base;
 	} __attribute__((packed)) pointer = {sizeof(idt) - 1, ADDRESS(idt)};
 
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void guest_traps_init(void)
+{
 	for (unsigned int i = 0; i < 256; i++) {
 		uint64_t entry = ADDRESS(guest_trap_stubs[i]);
 
@@ -42,7 +47,7 @@ void guest_traps_init(void)
 			.type = 0x8e, /* present, ring 0, interrupt gate */
 		};
 	}
-	__asm__ volatile("lidt %0" : : "m"(pointer));
+	guest_traps_load();
 }
 
 void guest_trap(struct trap_frame *frame)
