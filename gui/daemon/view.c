@@ -82,7 +82,8 @@ static int on_create(void *ctx, struct window *window)
 	struct view *view = ctx;
 	struct frame *frame = g_new0(struct frame, 1);
 	GdkWindowAttr attributes = {.event_mask = GDK_KEY_PRESS_MASK | GDK_KEY_RELEASE_MASK |
-						  GDK_FOCUS_CHANGE_MASK | GDK_STRUCTURE_MASK,
+						  GDK_FOCUS_CHANGE_MASK | GDK_STRUCTURE_MASK |
+						  GDK_PROPERTY_CHANGE_MASK,
 				    .width = 1,
 				    .height = 1,
 				    .wclass = GDK_INPUT_OUTPUT,
@@ -213,6 +214,23 @@ static void set_user_time(struct frame *frame)
 		gdk_x11_window_set_user_time(frame->outer, view->last_time);
 }
 
+/* Whether there is a window manager, which will say where the window stands (EWMH, _NET_SUPPORTING_WM_CHECK). */
+static bool has_manager(struct view *view)
+{
+	Atom name = gdk_x11_get_xatom_by_name_for_display(view->display,
+							  "_NET_SUPPORTING_WM_CHECK");
+	unsigned char *data = NULL;
+	unsigned long count = 0, left;
+	int format;
+	Atom type;
+
+	XGetWindowProperty(view->x, view->root, name, 0, 1, False, XA_WINDOW, &type, &format,
+			   &count, &left, &data);
+	if (data)
+		XFree(data);
+	return count == 1;
+}
+
 static void on_show(void *ctx, struct window *window)
 {
 	struct view *view = ctx;
@@ -229,6 +247,7 @@ static void on_show(void *ctx, struct window *window)
 		gdk_window_set_transient_for(frame->outer, ((struct frame *)parent->view)->outer);
 	set_user_time(frame);
 	frame->shown = true;
+	frame->placing = !window->override_redirect && has_manager(view);
 	gdk_window_show(frame->outer);
 	paint_damage(frame, &all);
 	bar_raise(view);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the user does: pointer events of the inner windows, keys, focus, places and states of the outer ones.
+#include <X11/Xutil.h>
 #include <string.h>
 
 #include "view_internal.h"
@@ -97,25 +98,57 @@ static void on_focus(struct frame *frame, const GdkEventFocus *event)
 						  NotifyNormal, NotifyNonlinear, keys));
 }
 
-static void on_configure(struct frame *frame, const GdkEventConfigure *event)
+/* The outer window has this place now. */
+static void stands_at(struct frame *frame, int x, int y, int width, int height)
 {
 	struct window *window = frame->window;
-	struct rect rect = {.x = event->x + frame->margin,
-			    .y = event->y + frame->margin,
+	struct rect rect = {.x = x + frame->margin,
+			    .y = y + frame->margin,
 			    .width = 1,
 			    .height = 1};
 
-	/* Popups go where the model said; of windows that are not shown the place means nothing. */
-	if (!frame->shown || window->override_redirect)
-		return;
-	if (event->width > 2 * frame->margin)
-		rect.width = (uint32_t)(event->width - 2 * frame->margin);
-	if (event->height > 2 * frame->margin)
-		rect.height = (uint32_t)(event->height - 2 * frame->margin);
+	if (width > 2 * frame->margin)
+		rect.width = (uint32_t)(width - 2 * frame->margin);
+	if (height > 2 * frame->margin)
+		rect.height = (uint32_t)(height - 2 * frame->margin);
 	if (rect.width > GUI_MAX_WIDTH || rect.height > GUI_MAX_HEIGHT)
 		return;
 	view_result(frame->view, model_user_place(frame->view->model, window, &rect));
 	view_place_inner(frame);
+}
+
+static void on_configure(struct frame *frame, const GdkEventConfigure *event)
+{
+	/* Popups go where the model said; of windows that are not shown the place means nothing. */
+	if (frame->shown && !frame->placing && !frame->window->override_redirect)
+		stands_at(frame, event->x, event->y, event->width, event->height);
+}
+
+/*
+ * A window manager moves a new window several times, into its frame and with it. What the window passes on the way is nobody's wish:
+ * it stands when its WM_STATE says that it is not withdrawn any more (ICCCM 4.1.3.1).
+ */
+static void on_property(struct frame *frame, const GdkEventProperty *event)
+{
+	struct view *view = frame->view;
+	Atom name = gdk_x11_get_xatom_by_name_for_display(view->display, "WM_STATE"), type;
+	unsigned long count = 0, left;
+	unsigned char *data = NULL;
+	int format, x, y;
+
+	if (!frame->placing ||
+	    event->atom != gdk_x11_xatom_to_atom_for_display(view->display, name))
+		return;
+	XGetWindowProperty(view->x, GDK_WINDOW_XID(frame->outer), name, 0, 1, False, name, &type,
+			   &format, &count, &left, &data);
+	if (count == 1 && format == 32 && *(long *)(void *)data != WithdrawnState) {
+		frame->placing = false;
+		gdk_window_get_origin(frame->outer, &x, &y);
+		stands_at(frame, x, y, gdk_window_get_width(frame->outer),
+			  gdk_window_get_height(frame->outer));
+	}
+	if (data)
+		XFree(data);
 }
 
 static void on_state(struct frame *frame, const GdkEventWindowState *event)
@@ -151,6 +184,9 @@ static void on_outer_event(struct frame *frame, GdkEvent *event)
 		break;
 	case GDK_CONFIGURE:
 		on_configure(frame, &event->configure);
+		break;
+	case GDK_PROPERTY_NOTIFY:
+		on_property(frame, &event->property);
 		break;
 	case GDK_WINDOW_STATE:
 		on_state(frame, &event->window_state);

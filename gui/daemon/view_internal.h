@@ -59,7 +59,8 @@ struct frame {
 	int margin; /* of outer around the qube's rectangle */
 	int inset;  /* of inner within the qube's rectangle */
 	bool shown, inner_shown;
-	int x, y; /* of the pointer, last seen */
+	bool placing; /* shown, but the window manager has not said yet that it stands */
+	int x, y;     /* of the pointer, last seen */
 	cairo_region_t *damage;
 	bool queued, in_flight;
 	unsigned int inline_run; /* pictures sent since the server last answered */

@@ -41,17 +41,6 @@ def settle(bed, agent, window, title, rect):
     return number
 
 
-def agree(bed, agent, window, number):
-    """The agent has heard of all that the window manager did to a new window, and agreed, as a real one does."""
-    for place_of_pointer in (10, 30):
-        bed.desktop.do("mousemove", "--window", number, place_of_pointer, place_of_pointer)
-    last = None
-    while (message := agent.receive()).kind != "MOTION":
-        last = message if message.kind == "CONFIGURE" else last
-    if last:
-        agent.configure(window, last["x"], last["y"], last["width"], last["height"])
-
-
 def versions(bed):
     """Every version that there was: what is answered, and how acknowledgements depend on it."""
     for minor in range(10):
@@ -135,7 +124,11 @@ def configure(bed):
     agent = daemon.agent
     place(agent, 1, 100, 100, 300, 200, GREEN, "conf")
     number = settle(bed, agent, 1, "[work] conf", (100, 100, 300, 200))
-    agree(bed, agent, 1, number)
+    # What the window manager does before a new window stands where it was to be is nobody's move.
+    agent.sync(1)
+    while (message := agent.receive()).kind != "WINDOW_DUMP_ACK":
+        if message.kind == "CONFIGURE":
+            raise AssertionError(f"a new window was moved: {message}")
     # The agent moves and resizes; nothing is to be answered, as it got what it wanted.
     agent.configure(1, 150, 160, 320, 210)
     settle(bed, agent, 1, "[work] conf", (150, 160, 320, 210))

@@ -22,9 +22,9 @@ class Qube:
                                                                  "DBUS_SESSION_BUS_ADDRESS")}
         env.update(XDG_RUNTIME_DIR=self.runtime, HOME=self.runtime, LANG="C.UTF-8", NO_AT_BRIDGE="1")
         self.log = open(os.path.join(self.daemon.place, "agent.log"), "wb")
-        self.agent = subprocess.Popen([bed.agent, "-u", f"local:{self.daemon.place}?domain={domain}", "--", *command],
+        self.agent = subprocess.Popen([os.path.abspath(bed.agent), "-u", f"local:{self.daemon.place}?domain={domain}", "--", *command],
                                       env=env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                      start_new_session=True)
+                                      start_new_session=True, cwd=self.runtime)
 
     def __enter__(self):
         return self

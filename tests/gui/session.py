@@ -10,7 +10,7 @@ import time
 
 from . import peer
 
-OUT = os.environ.get("O", "build")
+OUT = os.path.abspath(os.environ.get("O", "build"))
 ASAN = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
         "LSAN_OPTIONS": "print_suppressions=0:suppressions=" + os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                                                            "lsan.txt"),
@@ -19,8 +19,9 @@ ASAN = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
 
 class Client:
     """tests/gui/wl-client, or any program whose output does not matter."""
-    def __init__(self, env, *command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
+    def __init__(self, env, place, *command):
+        # In a directory of the test's: some programs write files where they are started.
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd=place,
                                         stderr=subprocess.DEVNULL)
         self.lines, self.rest = [], b""
 
@@ -57,7 +58,7 @@ class Session:
         self.log = open(self.log_path, "w+", encoding="utf-8", errors="replace")
         self.clients = []
         self.agent = subprocess.Popen([program, "--socket=wayland-test", *options], env=self.env,
-                                      stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+                                      stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.place)
         self.said(r"Wayland display")
         self.daemon = None
         if connect:
@@ -93,7 +94,7 @@ class Session:
         return dict(self.env, DISPLAY=self.said(r"X11 display (:\d+)")[1], GDK_BACKEND="x11")
 
     def run(self, *command, x11=False):
-        client = Client(self.x_env() if x11 else self.env, *command)
+        client = Client(self.x_env() if x11 else self.env, self.place, *command)
         self.clients.append(client)
         return client
 
