@@ -39,10 +39,12 @@ static void print_domain(struct domain *d)
 		log_info("  on demand: %lu pages to come, %lu in the cache\n", p2m_pod_entries(d),
 			 d->pod.frames);
 	DOMAIN_FOR_EACH_VCPU (d, v, i)
-		log_info("  vCPU %u: CPU %u%s, pause flags 0x%x, upcall pending %u masked %u\n", i,
-			 READ_ONCE(v->cpu), READ_ONCE(v->is_running) ? " (running)" : "",
-			 READ_ONCE(v->pause_flags), READ_ONCE(v->info->evtchn_upcall_pending),
-			 READ_ONCE(v->info->evtchn_upcall_mask));
+		log_info(
+			"  vCPU %u: CPU %u%s, exits %lu, pause flags 0x%x, upcall pending %u masked %u\n",
+			i, READ_ONCE(v->cpu), READ_ONCE(v->is_running) ? " (running)" : "",
+			READ_ONCE(v->exits), READ_ONCE(v->pause_flags),
+			READ_ONCE(v->info->evtchn_upcall_pending),
+			READ_ONCE(v->info->evtchn_upcall_mask));
 }
 
 static void key_domains(void)

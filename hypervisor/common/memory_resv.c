@@ -180,6 +180,9 @@ int64_t memop_claim_pages(struct memop *m)
 	struct domain *d;
 	int rc;
 
+	/* The ABI has no 32-bit layout of it: it is a toolstack's. */
+	if (m->hc->compat)
+		return -ENOSYS;
 	if (read_reservation(m, &r))
 		return -EFAULT;
 	if (r.extents || r.order || r.mem_flags)

@@ -117,6 +117,7 @@ struct vcpu {
 	unsigned pause_flags; /* VPF_*; atomic reads anywhere */
 	unsigned pause_count;
 	bool is_running; /* its state is loaded on v->cpu */
+	uint64_t exits;	 /* how often it left its guest; written by the CPU that runs it */
 	bool is_idle;
 	spinlock_t sched_lock;
 	struct sched_vcpu *sched;

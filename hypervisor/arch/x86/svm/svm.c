@@ -310,6 +310,7 @@ static void svm_run(struct vcpu *v)
 	WRITE_ONCE(v->arch.in_guest, false);
 	/* Pending physical interrupts are taken here. */
 	__asm__ volatile("stgi" ::: "memory");
+	v->exits++;
 	svm_handle_exit(v);
 }
 
