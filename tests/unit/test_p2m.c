@@ -235,6 +235,20 @@ static void bad_arguments(void **state)
 	expect(~0UL, 0, P2M_NONE);
 }
 
+/* An address of a CPU with more than 48 bits is not taken for one that four levels of tables have. */
+static void gfns_beyond_the_tables(void **state)
+{
+	(void)state;
+	cpu_info.phys_bits = 52;
+	assert_int_equal(set(7, 1234, ORDER_4K, P2M_GRANT_RW), 0);
+	assert_int_equal(set((1UL << 36) + 7, 99, ORDER_4K, P2M_RAM), -EINVAL);
+	assert_int_equal(set(1UL << 39, 0, ORDER_1G, P2M_RAM), -EINVAL);
+	assert_int_equal(set((1UL << 36) - 1, 5, ORDER_4K, P2M_RAM), 0);
+	expect(7, 1234, P2M_GRANT_RW);
+	expect((1UL << 36) + 7, 0, P2M_NONE);
+	expect((1UL << 36) - 1, 5, P2M_RAM);
+}
+
 static void superpages_split_and_are_replaced(void **state)
 {
 	uint64_t used;
@@ -567,6 +581,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(every_size),
 		T(bad_arguments),
+		T(gfns_beyond_the_tables),
 		T(superpages_split_and_are_replaced),
 		T(clearing_makes_no_tables),
 		T(pool_is_a_limit),

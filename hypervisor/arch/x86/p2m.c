@@ -17,6 +17,7 @@
 #include <bulkhead/pod.h>
 
 #define ENTRIES	    512
+#define GFN_BITS    36 /* that four levels of tables translate, whatever the CPU's addresses have */
 #define TYPE_SHIFT  52
 #define TYPE_MASK   (0xfUL << TYPE_SHIFT)
 #define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
@@ -303,7 +304,7 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 
 	if ((order != ORDER_4K && order != ORDER_2M && order != ORDER_1G) ||
 	    (gfn_raw(gfn) & mask) || (has_frame(type) && (mfn_raw(mfn) & mask)) ||
-	    gfn_raw(gfn) >> (cpu_info.phys_bits - PAGE_SHIFT))
+	    gfn_raw(gfn) >> MIN(cpu_info.phys_bits - PAGE_SHIFT, (unsigned)GFN_BITS))
 		return -EINVAL;
 	if (type == P2M_POD && d->iommu)
 		return -EOPNOTSUPP;
@@ -391,7 +392,7 @@ static uint64_t lookup(struct p2m *p, uint64_t gfn, mfn_t *ret_mfn)
 {
 	uint64_t *t = p->root;
 
-	if (!t || gfn >> 36)
+	if (!t || gfn >> GFN_BITS)
 		return 0;
 	for (unsigned l = 4; l >= 1; l--) {
 		uint64_t e = t[index_at(gfn, l)];
@@ -434,7 +435,7 @@ static mfn_t lookup_order(struct p2m *p, gfn_t gfn, enum p2m_type *ret_type, uns
 	mfn_t m = mfn_invalid();
 	uint64_t *t;
 
-	for (t = n >> 36 ? NULL : p->root; t; level--) {
+	for (t = n >> GFN_BITS ? NULL : p->root; t; level--) {
 		e = t[index_at(n, level)];
 		if (!is_table(e, level))
 			break;
