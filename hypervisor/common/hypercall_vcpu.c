@@ -118,13 +118,18 @@ int64_t hypercall_set_timer_op(struct hypercall *hc)
 static int64_t op_initialise(struct vcpu *v, uint64_t arg)
 {
 	struct vcpu_hvm_context untrusted_ctx;
+	int ret;
 
 	/* Without a place for its vcpu_info it could get no event. */
 	if (v->info == &v->dummy_info)
 		return -EINVAL;
 	if (guest_copy_from(&untrusted_ctx, arg, sizeof(untrusted_ctx)))
 		return -EFAULT;
-	return arch_vcpu_set_hvm_context(v, &untrusted_ctx);
+	/* Two callers at one time would give it a state that is half of each. */
+	spin_lock(&v->domain->lock);
+	ret = arch_vcpu_set_hvm_context(v, &untrusted_ctx);
+	spin_unlock(&v->domain->lock);
+	return ret;
 }
 
 static int64_t op_up(struct vcpu *v)
