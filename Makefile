@@ -51,7 +51,7 @@ help:
 	@echo "make check        lint, unit, fuzz, guest and system tests; ends in 'N passed, N failed'"
 	@echo "make lint | unit | fuzz-short | guests | system      one part of it"
 	@echo "make fuzz         the fuzz targets for FUZZ_SECONDS each ($(FUZZ_SECONDS))"
-	@echo "make soak         SOAK_BOOTS boots of the Debian dom0 in a row ($(SOAK_BOOTS))"
+	@echo "make soak         SOAK_BOOTS boots of the Debian dom0 ($(SOAK_BOOTS)), hostile guests for SOAK_MINUTES ($(SOAK_MINUTES))"
 	@echo "make oracle       record what the guest tests say on stock Xen in tests/oracle/"
 	@echo "make bench        measure against stock Xen; prints ratios"
 	@echo "make clean        remove $(O)"

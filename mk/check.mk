@@ -2,6 +2,7 @@
 # Test stages; tests/run executes them and counts.
 
 SOAK_BOOTS ?= 20
+SOAK_MINUTES ?= 60
 RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only '%')
 
 check:
@@ -11,5 +12,5 @@ system:
 guests:
 	+$(Q)$(RUN_TESTS) guests
 soak:
-	+$(Q)$(RUN_TESTS) --soak-boots $(SOAK_BOOTS) soak
+	+$(Q)$(RUN_TESTS) --soak-boots $(SOAK_BOOTS) --soak-minutes $(SOAK_MINUTES) soak
 .PHONY: check system guests soak

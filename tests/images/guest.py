@@ -48,9 +48,10 @@ def guest_initramfs():
 def disk():
     """Path of an ext4 image with the checks in tests/domains/ and all that they start."""
     files = {"vmlinux": debian.kernel_elf(), "vmlinuz": debian.kernel_bzimage(), "guest.cpio": guest_initramfs()}
-    for name in sorted(os.listdir(os.path.join(OUT, "guests"))):
-        if name.endswith(".elf"):
-            files[name] = os.path.join(OUT, "guests", name)
+    for place in ("guests", "guests/domu"):
+        for name in sorted(os.listdir(os.path.join(OUT, place))):
+            if name.endswith(".elf"):
+                files[name] = os.path.join(OUT, place, name)
     for name in sorted(os.listdir(CHECKS)):
         if name.endswith(".py"):
             files[name] = os.path.join(CHECKS, name)

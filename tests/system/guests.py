@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import subprocess
+import time
 
 from harness.report import OUT, build_hypervisor, make, tail
 from images import debian
@@ -15,6 +16,8 @@ from .boot import BAD_LINES, HYPERVISOR, medium
 PLACES = ("tests/guests", "tests/guests/x86_32")
 ORACLE = "tests/oracle"
 DIFFERENCES = os.path.join(ORACLE, "differences.txt")
+# Seeds that the run of every day does not use.
+SOAK_FIRST, SOAK_SEEDS = 1000, 20
 LINES = re.compile(r"^(RESULT (\w+): (ok|FAIL.*)|VALUE (.*))$", re.M)
 
 
@@ -178,3 +181,20 @@ def run_one(stage, options, name, smp, ours_only):
         record(name, lines)
     elif not options.record and not ours_only:
         compare(stage, name, lines)
+
+
+def soak(stage, options):
+    """Hostile guests for so many minutes, each batch with seeds of its own."""
+    good, output = make("guest-programs", keep_going=True)
+    if not good:
+        stage.fail("build", "the test kernels do not build", tail(output))
+        return
+    end, first = time.monotonic() + 60 * options.soak_minutes, SOAK_FIRST
+    while time.monotonic() < end:
+        lines, vm, problem = boot("hostile", f"first={first} seeds={SOAK_SEEDS} actions=20000", limit=3600)
+        failed = [m[3] for m in lines if m[2] and m[3] != "ok"]
+        if problem or failed or not lines:
+            stage.fail(f"hostile-{first}", problem or "; ".join(failed) or "no result line", vm.tail())
+            return
+        stage.ok(f"hostile-{first}", f"{SOAK_SEEDS} guests")
+        first += SOAK_SEEDS

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The system tests. Each is a function with @test; one boot may report many results.
 from harness.report import build_hypervisor
-from . import errors
+from . import errors, guests
 from .boot import HYPERVISOR, Dom0Boot
 from .domains import DomainsBoot
 
@@ -81,6 +81,7 @@ def soak(stage, options):
     DomainsBoot(stage, "soak-domains", ["cycles"], kernel_words=f"bh.cycles={SOAK_CYCLES}", limit=4 * 3600).run()
     for number in range(1, options.soak_boots + 1):
         Dom0Boot(stage, f"soak-{number}", "bios-vtd", smp=2, words=["units", "root"]).run_debian()
+    guests.soak(stage, options)
 
 
 def run(stage, _options):

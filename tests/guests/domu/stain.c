@@ -55,6 +55,8 @@ GUEST_TEST(marks)
 	}
 	domu_mailbox()->to_dom0[1] = marked;
 	domu_mailbox()->to_dom0[2] = dirty;
+	guest_print("%s %lu pages: %lu with the mark, %lu not clean", look ? "looked at" : "marked",
+		    end_page() - first_page(), marked, dirty);
 	if (!look) {
 		/* Some go while the guest lives, the others when it is gone. */
 		give_back(first_page(), GIVE_PAGES);

@@ -11,14 +11,28 @@
 static struct xencons_interface *console;
 static evtchn_port_t console_port;
 
-static const struct hvm_start_info *guest_start_info(void)
+/* What the start info says, read once: a toolstack puts it into memory that the kernel may use for something else. */
+static char command[2 * DOMU_COMMAND_MAX];
+static bool start_info_read, is_dom0;
+
+static void read_start_info(void)
 {
-	return (const struct hvm_start_info *)(uintptr_t)guest_start_info_address;
+	const struct hvm_start_info *info =
+		(const struct hvm_start_info *)(uintptr_t)guest_start_info_address;
+	const char *from = (const char *)(uintptr_t)info->cmdline_paddr;
+
+	if (start_info_read)
+		return;
+	for (unsigned int i = 0; from && from[i] && i + 1 < sizeof(command); i++)
+		command[i] = from[i];
+	is_dom0 = info->flags & SIF_INITDOMAIN;
+	start_info_read = true;
 }
 
 bool guest_is_dom0(void)
 {
-	return guest_start_info()->flags & SIF_INITDOMAIN;
+	read_start_info();
+	return is_dom0;
 }
 
 static uint64_t get_param(uint32_t index)
@@ -73,9 +87,10 @@ void domu_write(const char *text, int length)
 static const char *find(const char *name)
 {
 	uint64_t length = strlen(name);
-	const char *at = (const char *)(uintptr_t)guest_start_info()->cmdline_paddr;
+	const char *at = command;
 
-	while (at && *at) {
+	read_start_info();
+	while (*at) {
 		if (!memcmp(at, name, length))
 			return at + length;
 		while (*at && *at != ' ')
