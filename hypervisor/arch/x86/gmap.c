@@ -8,13 +8,24 @@
 #include <bulkhead/errno.h>
 #include <bulkhead/mm.h>
 #include <bulkhead/p2m.h>
+#include <bulkhead/time.h>
+#include <bulkhead/timer.h>
 #include <bulkhead/work.h>
 
 #define GMAP_PROT (PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL)
 
+/*
+ * All CPUs are interrupted for each flush, those of other domains as well: a guest that makes and ends such mappings as
+ * fast as it can would take their time. So a flush waits until it serves this many, or for this long.
+ */
+#define REAP_COUNT 64U
+#define REAP_DELAY MSEC(1)
+
 static spinlock_t gmap_lock = SPINLOCK_INIT;
 static struct list dead = LIST_INIT(dead);
+static unsigned dead_count;
 static struct work reaper;
+static struct timer reap_timer;
 
 static void flush_one_cpu(void *unused)
 {
@@ -35,6 +46,7 @@ static void reap(struct work *w)
 		list_remove(&m->link);
 		list_insert_before(&batch, &m->link);
 	}
+	dead_count = 0;
 	spin_unlock_irqrestore(&gmap_lock, irq);
 	cpu_call_all(flush_one_cpu, NULL);
 	LIST_FOR_EACH_SAFE (m, tmp, &batch, struct gmap, link) {
@@ -42,6 +54,12 @@ static void reap(struct work *w)
 		page_put(m->mfn);
 		heap_free(m);
 	}
+}
+
+static void reap_soon(void *unused)
+{
+	(void)unused;
+	work_queue(&reaper);
 }
 
 static int create(struct domain *d, mfn_t mfn, enum gmap_kind kind, struct gmap **ret_map)
@@ -60,8 +78,10 @@ static int create(struct domain *d, mfn_t mfn, enum gmap_kind kind, struct gmap 
 	m->mfn = mfn;
 	m->kind = kind;
 	irq = spin_lock_irqsave(&gmap_lock);
-	if (!reaper.fn)
+	if (!reaper.fn) {
 		work_init(&reaper, reap);
+		timer_init(&reap_timer, reap_soon, NULL, cpu_id());
+	}
 	list_insert_before(&d->gmaps, &m->link);
 	spin_unlock_irqrestore(&gmap_lock, irq);
 	*ret_map = m;
@@ -102,6 +122,7 @@ int gmap_create(struct domain *d, gfn_t gfn, enum gmap_kind kind, struct gmap **
 void gmap_destroy(struct gmap *m)
 {
 	unsigned long irq;
+	unsigned n;
 
 	if (!m)
 		return;
@@ -109,6 +130,10 @@ void gmap_destroy(struct gmap *m)
 	irq = spin_lock_irqsave(&gmap_lock);
 	list_remove(&m->link);
 	list_insert_before(&dead, &m->link);
+	n = ++dead_count;
 	spin_unlock_irqrestore(&gmap_lock, irq);
-	work_queue(&reaper);
+	if (n >= REAP_COUNT)
+		work_queue(&reaper);
+	else if (n == 1)
+		timer_set(&reap_timer, time_now() + REAP_DELAY);
 }
