@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Benchmarks against the peers. bench/guests/*.c are test kernels with the runtime of tests/guests/lib.
 
-BENCH_SRCS := $(sort $(wildcard bench/guests/*.c))
+BENCH_SRCS := $(sort $(wildcard bench/guests/*.c bench/guests/domu/*.c))
 BENCH_ELFS := $(patsubst bench/guests/%.c,$(O)/bench/%.elf,$(BENCH_SRCS))
 
 $(O)/bench/%.elf: $(O)/guests/obj/bench/guests/%.c.o $(GUEST_LIB_OBJS) tests/guests/lib/guest.lds
