@@ -36,3 +36,32 @@ uint64_t pixels_copy(void *target, size_t target_stride, const void *source, siz
 	}
 	return copied;
 }
+
+static uint32_t flat(uint32_t pixel)
+{
+	uint32_t missing = 255 - (pixel >> 24), result = 0xff000000u;
+
+	for (int shift = 0; shift < 24; shift += 8) {
+		uint32_t value = (pixel >> shift & 255) +
+				 ((PIXELS_BEHIND >> shift & 255) * missing + 127) / 255;
+
+		result |= (value > 255 ? 255 : value) << shift;
+	}
+	return result;
+}
+
+void pixels_flatten(void *target, size_t target_stride, pixman_region32_t *region)
+{
+	int count, i, x, y;
+	const pixman_box32_t *boxes = pixman_region32_rectangles(region, &count);
+
+	for (i = 0; i < count; i++)
+		for (y = boxes[i].y1; y < boxes[i].y2; y++) {
+			uint32_t *row = (uint32_t *)(void *)((uint8_t *)target +
+							     (size_t)y * target_stride);
+
+			for (x = boxes[i].x1; x < boxes[i].x2; x++)
+				if (row[x] < 0xff000000u)
+					row[x] = flat(row[x]);
+		}
+}

@@ -16,4 +16,10 @@
 uint64_t pixels_copy(void *target, size_t target_stride, const void *source, size_t source_stride,
 		     int dx, int dy, pixman_region32_t *region);
 
+/* What is seen through pixels that are not opaque: there is nothing behind a window of the protocol. 0xRRGGBB. */
+#define PIXELS_BEHIND 0x808080u
+
+/* Makes the pixels of `region` opaque, which have colours multiplied by their alpha (wl_shm's ARGB8888). */
+void pixels_flatten(void *target, size_t target_stride, pixman_region32_t *region);
+
 #endif

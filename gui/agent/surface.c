@@ -76,7 +76,7 @@ static void shadow_from_image(struct surface *root)
 		return;
 	if (!shadow_size(root, state->buffer_width, state->buffer_height) || !root->shadow)
 		return;
-	root->shadow_opaque = false;
+	root->shadow_opaque = true;
 	pixman_region32_init_rect(&region, root->crop_x, root->crop_y,
 				  (unsigned int)window->image_width,
 				  (unsigned int)window->image_height);
@@ -188,7 +188,10 @@ static void walk_paint(struct wlr_surface *wlr, int x, int y, void *data)
 static void compose(struct window *window, pixman_region32_t *region)
 {
 	struct walk walk = {.window = window};
-	static const pixman_color_t black = {.alpha = 0xffff};
+	static const pixman_color_t behind = {.red = (PIXELS_BEHIND >> 16) * 0x101,
+					      .green = (PIXELS_BEHIND >> 8 & 255) * 0x101,
+					      .blue = (PIXELS_BEHIND & 255) * 0x101,
+					      .alpha = 0xffff};
 	int count;
 	pixman_box32_t *boxes = pixman_region32_rectangles(region, &count);
 
@@ -197,7 +200,7 @@ static void compose(struct window *window, pixman_region32_t *region)
 						       window->image_width * 4);
 	if (!walk.image)
 		return;
-	pixman_image_fill_boxes(PIXMAN_OP_SRC, walk.image, &black, count, boxes);
+	pixman_image_fill_boxes(PIXMAN_OP_SRC, walk.image, &behind, count, boxes);
 	pixman_image_set_clip_region32(walk.image, region);
 	wlr_surface_for_each_surface(window->surface, walk_paint, &walk);
 	pixman_image_unref(walk.image);
@@ -267,6 +270,19 @@ static void plain_region(struct window *window, struct surface *root, bool all,
 				       (unsigned int)window->image_height);
 }
 
+/* Of what was copied, what the client does not promise to be opaque, as the corners of header bars. */
+static void flatten(struct window *window, struct surface *root, pixman_region32_t *copied)
+{
+	pixman_region32_t rest;
+
+	pixman_region32_init(&rest);
+	pixman_region32_copy(&rest, &root->wlr->opaque_region);
+	pixman_region32_translate(&rest, -window->crop.x, -window->crop.y);
+	pixman_region32_subtract(&rest, copied, &rest);
+	pixels_flatten(window->buffer->data, (size_t)window->image_width * 4, &rest);
+	pixman_region32_fini(&rest);
+}
+
 static void update_plain(struct window *window, struct surface *root)
 {
 	struct renderer_pixels pixels;
@@ -296,6 +312,8 @@ static void update_plain(struct window *window, struct surface *root)
 							 (size_t)window->image_width * 4,
 							 pixels.data, pixels.stride, window->crop.x,
 							 window->crop.y, &region);
+	if (!pixels.opaque)
+		flatten(window, root, &region);
 	root->crop_x = window->crop.x;
 	root->crop_y = window->crop.y;
 	renderer_pixels_end(root->wlr);

@@ -109,11 +109,32 @@ static void test_pixels_whole(void **state)
 	pixman_region32_fini(&none);
 }
 
+static void test_flatten(void **state)
+{
+	uint32_t pixels[] = {0xff123456, 0x00000000, 0x80402000,
+			     0x00ffffff, 0x00000000, 0x00000000};
+	pixman_region32_t region;
+
+	(void)state;
+	/* Three columns, two rows: the first row and the middle of the second. */
+	pixman_region32_init_rect(&region, 0, 0, 3, 1);
+	pixman_region32_union_rect(&region, &region, 1, 1, 1, 1);
+	pixels_flatten(pixels, 12, &region);
+	assert_int_equal(pixels[0], 0xff123456);
+	assert_int_equal(pixels[1], 0xff808080);
+	assert_int_equal(pixels[2], 0xff806040);
+	assert_int_equal(pixels[3], 0x00ffffff);
+	assert_int_equal(pixels[4], 0xff808080);
+	assert_int_equal(pixels[5], 0x00000000);
+	pixman_region32_fini(&region);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_pixels),
+		cmocka_unit_test(test_flatten),
 		cmocka_unit_test(test_pixels_whole),
 	};
 
