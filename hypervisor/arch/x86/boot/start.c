@@ -229,15 +229,21 @@ static void __init init_ecam(void)
 
 static void __init choose_vendor(void)
 {
-	if (cpu_has(CPU_SVM) && !cpu_has(CPU_NPT))
-		panic("this CPU has SVM without nested paging, which is needed");
-	if (!cpu_has(CPU_SVM))
-		panic("this CPU does not offer hardware virtualisation (SVM)%s",
-		      cpu_has(CPU_VMX) ? "; VMX is not supported yet"
-				       : "; look for a firmware setting");
-	vendor = &svm_ops;
+	static const struct vendor_ops *const kinds[] = {&svm_ops, &vmx_ops};
+	const char *why;
+	int err = -ENODEV;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds) && err == -ENODEV; i++) {
+		vendor = kinds[i];
+		err = vendor->probe(&why);
+	}
+	if (err == -ENODEV)
+		panic("this CPU does not offer hardware virtualisation (SVM); look for a firmware setting");
+	if (err)
+		panic("%s", why);
 	if (vendor->cpu_up())
-		panic("SVM is switched off by the firmware: enable virtualisation there");
+		panic("%s is switched off by the firmware: enable virtualisation there",
+		      vendor->name);
 }
 
 static uint64_t image_paddr_of(const char *va)

@@ -50,6 +50,16 @@ static void find_extra_intercepts(void)
 				    INTERCEPT_TLBSYNC;
 }
 
+static int svm_probe(const char **ret_why)
+{
+	if (!cpu_has(CPU_SVM))
+		return -ENODEV;
+	if (cpu_has(CPU_NPT))
+		return 0;
+	*ret_why = "this CPU has SVM without nested paging, which is needed";
+	return -EOPNOTSUPP;
+}
+
 static int svm_cpu_up(void)
 {
 	struct cpu *c = this_cpu();
@@ -506,6 +516,7 @@ static void svm_dump(struct vcpu *v)
 
 const struct vendor_ops svm_ops = {
 	.name = "SVM",
+	.probe = svm_probe,
 	.cpu_up = svm_cpu_up,
 	.cpu_down = svm_cpu_down,
 	.vcpu_init = svm_vcpu_init,

@@ -32,6 +32,8 @@ struct segment {
 
 struct vendor_ops {
 	const char *name;
+	/* 0: the CPU can be used; -ENODEV: it is of another kind; else why it cannot be. */
+	int (*probe)(const char **ret_why);
 	int (*cpu_up)(void);	/* enable on this CPU */
 	void (*cpu_down)(void); /* disable, before reboot */
 	int (*vcpu_init)(struct vcpu *v);
@@ -67,5 +69,6 @@ struct vendor_ops {
 
 extern const struct vendor_ops *vendor; /* chosen at boot */
 extern const struct vendor_ops svm_ops;
+extern const struct vendor_ops vmx_ops;
 
 #endif
