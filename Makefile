@@ -33,6 +33,7 @@ include mk/fuzz.mk
 include mk/lint.mk
 include mk/guests.mk
 include mk/images.mk
+include mk/templates.mk
 include mk/bench.mk
 include mk/check.mk
 

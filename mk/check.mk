@@ -13,4 +13,12 @@ guests:
 	+$(Q)$(RUN_TESTS) guests
 soak:
 	+$(Q)$(RUN_TESTS) --soak-boots $(SOAK_BOOTS) --soak-minutes $(SOAK_MINUTES) soak
-.PHONY: check system guests soak
+# One boot of dom0 with qubes of the template; oracle-qubes is the same on stock Xen, recorded.
+qubes:
+	+$(Q)$(RUN_TESTS) qubes
+oracle-qubes:
+	+$(Q)MAKE='$(MAKE)' O='$(O)' HYPERVISOR=xen $(PYTHON) tests/run --record qubes
+# The desktop itself: dom0's session and windows of three qubes.
+check-desktop:
+	+$(Q)$(RUN_TESTS) desktop
+.PHONY: check system guests soak qubes oracle-qubes check-desktop

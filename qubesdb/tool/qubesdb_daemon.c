@@ -39,6 +39,7 @@ static struct daemon {
 	int listeners[LISTENERS];
 	libvchan_t *joining; /* qube: on the way to dom0 */
 	int joining_fd;
+	int refusal; /* errno of the last channel that there was none of */
 	long long retry_at;
 	long long progress[CLIENTS_MAX]; /* when a program has last read something */
 	struct base base;
@@ -154,11 +155,18 @@ static void connect_link(void)
 		return;
 	}
 	vchan = libvchan_server_init(self.domain, QDB_PORT, RING_BYTES, RING_BYTES);
-	if (vchan)
+	if (vchan) {
+		self.refusal = 0;
 		link_start(&self.base, vchan);
-	else
-		fprintf(stderr, "qubesdb-daemon: %s: no channel: %s\n", self.base.name,
-			strerror(errno));
+		return;
+	}
+	/* It is tried again and again: what has been said is not said again. */
+	if (errno != self.refusal)
+		fprintf(stderr, "qubesdb-daemon: %s: no channel: %s%s\n", self.base.name,
+			strerror(errno),
+			errno == ENOENT ? "; are the modules xen-gntalloc and xen-evtchn loaded?"
+					: "");
+	self.refusal = errno;
 }
 
 static void go_on_joining(void)

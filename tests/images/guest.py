@@ -29,13 +29,7 @@ def build_initramfs(out):
     archive.copy("init", INIT, 0o755)
     for name, command in ENDS.items():
         archive.file(f"sbin/{name}", f"#!/bin/sh\nexec /bin/busybox {command}\n".encode(), 0o755)
-    base = f"lib/modules/{version}"
-    files = initramfs.module_files(place, MODULES)
-    for path in files:
-        archive.copy(f"{base}/{path}", os.path.join(place, path), 0o644)
-    with open(os.path.join(place, "modules.dep"), encoding="ascii") as f:
-        kept = [line for line in f if line.partition(":")[0] in files]
-    archive.file(f"{base}/modules.dep", "".join(kept).encode())
+    initramfs.add_modules(archive, version, place, MODULES)
     archive.write(out)
 
 

@@ -37,6 +37,17 @@ def module_files(place, names):
     return sorted(wanted)
 
 
+def add_modules(archive, version, place, names):
+    """The wanted modules of this kernel with a modules.dep of just them."""
+    base = f"lib/modules/{version}"
+    files = module_files(place, names)
+    for path in files:
+        archive.copy(f"{base}/{path}", os.path.join(place, path), 0o644)
+    with open(os.path.join(place, "modules.dep"), encoding="ascii") as f:
+        kept = [line for line in f if line.partition(":")[0] in files]
+    archive.file(f"{base}/modules.dep", "".join(kept).encode())
+
+
 def dma_attack():
     """The static attack program; it runs where there is no C library."""
     return cached("dma-attack", "", digest(Path(DMA_ATTACK)),
@@ -55,13 +66,7 @@ def build(out):
     archive.link("bin/sh", "busybox")
     archive.copy("init", INIT, 0o755)
     archive.copy("bin/dma-attack", dma_attack(), 0o755)
-    base = f"lib/modules/{version}"
-    files = module_files(place, MODULES)
-    for path in files:
-        archive.copy(f"{base}/{path}", os.path.join(place, path), 0o644)
-    with open(os.path.join(place, "modules.dep"), encoding="ascii") as f:
-        kept = [line for line in f if line.partition(":")[0] in files]
-    archive.file(f"{base}/modules.dep", "".join(kept).encode())
+    add_modules(archive, version, place, MODULES)
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
     archive.write(out)
 

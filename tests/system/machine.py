@@ -82,14 +82,14 @@ class Machine:
     """One run of QEMU. Use as a context manager: the emulator is gone when the block ends."""
 
     def __init__(self, name, iso, kind="bios-vtd", smp=1, mem=4096, devices=(), icount=False, cpu=None,
-                 limit=300, port=1):
-        """port: the serial port that is listened to, 1 or 2."""
+                 limit=300, port=1, shell=False):
+        """port: the serial port that is listened to, 1 or 2; shell: the second one is for shell.Shell."""
         self.name, self.kind, self.smp, self.mem = name, kind, smp, mem
         self.iso, self.devices, self.icount, self.limit = iso, list(devices), icount, limit
         # On a machine with fewer CPUs one thread runs all: with several, a CPU that holds a lock may not run for long.
         self.accel = "tcg" if smp <= len(os.sched_getaffinity(0)) else "tcg,thread=single"
         self.firmware, self.iommu = kind.split("-")
-        self.cpu, self.port = cpu or CPUS[self.iommu], port
+        self.cpu, self.port, self.shell = cpu or CPUS[self.iommu], port, shell
         os.makedirs(LOGS, exist_ok=True)
         self.log_path = os.path.join(LOGS, f"{name}.log")
         self.text, self.arrivals, self.answers = "", [], []
@@ -113,6 +113,8 @@ class Machine:
                     *(["-serial", "null"] if self.port == 2 else []), "-serial", "chardev:ser0",
                     "-chardev", f"socket,id=qmp0,path={place}/qmp,server=on,wait=on",
                     "-mon", "chardev=qmp0,mode=control"]
+        if self.shell:
+            command += ["-chardev", f"socket,id=shell0,path={place}/shell,server=on,wait=off", "-serial", "chardev:shell0"]
         return command + self.devices
 
     def __enter__(self):
@@ -124,6 +126,7 @@ class Machine:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *self.command(place)],
                                             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
             stack.callback(self.kill)
+            self.place = place
             self.serial = stack.enter_context(self._connect(f"{place}/serial"))
             self.qmp = Qmp(stack.enter_context(self._connect(f"{place}/qmp")))
             self.begun = time.monotonic()
@@ -179,6 +182,13 @@ class Machine:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
         return alive
+
+    def wait_for_other(self, sock, wait):
+        """Waits for another socket of the emulator, while its usual ones are served; raises Exited."""
+        select.select([sock], [], [], wait)
+        if not self._pump(0):
+            raise Exited(f"the machine ended early: {self.reason()}")
+        self._answer()
 
     def when(self, regex, action):
         """Calls action(machine, match) once, when the serial text has the regex."""
