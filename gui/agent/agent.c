@@ -75,9 +75,31 @@ void agent_set_screen(struct agent *agent, int width, int height)
 	wlr_output_update_custom_mode(agent->output, width, height, REFRESH);
 }
 
+static bool output_commit(struct wlr_output *output)
+{
+	(void)output;
+	return true;
+}
+
+static void output_destroy(struct wlr_output *output)
+{
+	free(output);
+}
+
+/* A screen that shows nothing: unlike that of wlroots' headless backend it has no clock that ticks for nobody. */
+static const struct wlr_output_impl output_impl = {
+	.commit = output_commit,
+	.destroy = output_destroy,
+};
+
 static int create_output(struct agent *agent)
 {
-	agent->output = wlr_headless_add_output(agent->backend, FIRST_WIDTH, FIRST_HEIGHT);
+	agent->output = calloc(1, sizeof(*agent->output));
+	if (agent->output) {
+		wlr_output_init(agent->output, agent->backend, &output_impl, agent->display);
+		wlr_output_set_name(agent->output, "qube");
+		wlr_output_set_description(agent->output, "The screen of the GUI domain");
+	}
 	agent->layout = wlr_output_layout_create();
 	if (!agent->output || !agent->layout)
 		return -ENOMEM;
@@ -202,6 +224,8 @@ void agent_destroy(struct agent *agent)
 		clipboard_destroy(agent);
 	if (agent->frame_timer)
 		surfaces_destroy(agent);
+	if (agent->output)
+		wlr_output_destroy(agent->output);
 	if (agent->layout)
 		wlr_output_layout_destroy(agent->layout);
 	if (agent->display)
