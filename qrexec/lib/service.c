@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,16 +63,23 @@ bool service_parse(char *text, bool with_user, struct service_call *ret_call)
 	return true;
 }
 
+/* Whom to ask for one socket. */
+static void set_agent_pid(void)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getppid());
+	setenv("QREXEC_AGENT_PID", pid, 1);
+}
+
 static void set_environment(const struct service_call *call)
 {
 	const char *plus;
-	char pid[16];
 
+	set_agent_pid();
 	if (call->command)
 		return;
 	plus = strchr(call->full, '+');
-	snprintf(pid, sizeof(pid), "%d", (int)getppid());
-	setenv("QREXEC_AGENT_PID", pid, 1);
 	setenv("QREXEC_SERVICE_FULL_NAME", call->full, 1);
 	setenv("QREXEC_REMOTE_DOMAIN", call->source, 1);
 	if (plus)
@@ -137,17 +145,29 @@ static void default_signals(void)
 	signal(SIGTERM, SIG_DFL);
 }
 
-/* Forks with pipes at 0, 1 and, if wanted, 2. Returns like fork(): 0 in the child. */
+/* SIGUSR1 of the program asks for one socket (see stream.h): it waits until the stream reads it, however early it comes. */
+static void hold_requests(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(how, &set, NULL);
+}
+
+/* Forks with a socket at 0, and pipes at 1 and, if wanted, 2. Returns like fork(): 0 in the child. */
 static pid_t fork_with_pipes(bool with_err, struct stream *stream)
 {
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
 	pid_t pid = -1;
 
-	if (!pipe2(in, O_CLOEXEC) && !pipe2(out, O_CLOEXEC) &&
+	hold_requests(SIG_BLOCK);
+	if (!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) && !pipe2(out, O_CLOEXEC) &&
 	    (!with_err || !pipe2(err, O_CLOEXEC)))
 		pid = fork();
 	if (pid == 0) {
 		default_signals();
+		hold_requests(SIG_UNBLOCK);
 		if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 || (with_err && dup2(err[1], 2) < 0))
 			_exit(WIRE_EXIT_PROBLEM);
 		close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -191,6 +211,7 @@ int service_spawn_local(char *const argv[], struct stream *stream)
 	pid_t pid = fork_with_pipes(false, stream);
 
 	if (pid == 0) {
+		set_agent_pid();
 		execvp(argv[0], argv);
 		_exit(errno == ENOENT ? WIRE_EXIT_NOT_FOUND : WIRE_EXIT_PROBLEM);
 	}

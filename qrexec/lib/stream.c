@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -24,6 +26,10 @@ struct flow {
 	const struct stream *stream;
 	libvchan_t *vchan;
 	bool service, over;
+	bool socket;	 /* to_local is a socket */
+	bool one_wanted; /* the program asked for that; from_local is drained first */
+	int requests;	 /* where such a request comes from, or -1 */
+	int one;	 /* the program's socket, until it is asked for; or -1 */
 	int version, to_local, from_local, err_local;
 	int pid_fd, local_status; /* pid_fd < 0: the program has ended, or there is none */
 	int exit_code;		  /* of the service; -1: not known so far */
@@ -44,7 +50,7 @@ static void close_fd(int *fd)
 /* The end of what the peer sends. The descriptor of a socket stays: the other direction may go on. */
 static void close_to_local(struct flow *flow)
 {
-	if (flow->stream->socket && flow->to_local >= 0)
+	if (flow->socket && flow->to_local >= 0)
 		shutdown(flow->to_local, SHUT_WR);
 	close_fd(&flow->to_local);
 }
@@ -262,6 +268,23 @@ static int finish_service(struct flow *flow)
 	return rc;
 }
 
+/* The program wants one socket for both directions: the one that it reads from. */
+static void take_request(struct flow *flow)
+{
+	struct signalfd_siginfo info;
+
+	if (read(flow->requests, &info, sizeof(info)) == sizeof(info))
+		flow->one_wanted = flow->one >= 0;
+}
+
+static void become_one(struct flow *flow)
+{
+	close_fd(&flow->from_local);
+	flow->from_local = flow->one;
+	flow->one = -1;
+	flow->one_wanted = false;
+}
+
 static int wait_for_events(struct flow *flow)
 {
 	bool room = room_for_data(flow);
@@ -271,9 +294,10 @@ static int wait_for_events(struct flow *flow)
 		{room ? flow->err_local : -1, POLLIN, 0},
 		{flow->full ? flow->in_fd : -1, POLLOUT, 0},
 		{flow->pid_fd, POLLIN, 0},
+		{flow->requests, POLLIN, 0},
 	};
 
-	if (poll(p, sizeof(p) / sizeof(p[0]), -1) < 0)
+	if (poll(p, sizeof(p) / sizeof(p[0]), flow->one_wanted && room ? 0 : -1) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (p[0].revents)
 		libvchan_wait(flow->vchan);
@@ -285,6 +309,11 @@ static int wait_for_events(struct flow *flow)
 		step_out(flow, &flow->from_local, flow->service ? WIRE_STDOUT : WIRE_STDIN);
 	if (p[2].revents)
 		step_out(flow, &flow->err_local, WIRE_STDERR);
+	/* What was written before the request is on its way; what comes behind it comes by the socket. */
+	if (flow->one_wanted && room && !p[1].revents)
+		become_one(flow);
+	if (p[5].revents)
+		take_request(flow);
 	return 0;
 }
 
@@ -359,6 +388,17 @@ static void set_nonblocking(int fd, bool own, int access)
 	close(again);
 }
 
+static int open_requests(const struct stream *stream)
+{
+	sigset_t set;
+
+	if (stream->pid <= 0)
+		return -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 int stream_run(const struct stream *stream)
 {
 	bool own = stream->pid > 0 || stream->socket;
@@ -366,6 +406,9 @@ int stream_run(const struct stream *stream)
 		.stream = stream,
 		.vchan = stream->vchan,
 		.service = stream->service,
+		.socket = own,
+		.requests = open_requests(stream),
+		.one = stream->pid > 0 ? fcntl(stream->to_local, F_DUPFD_CLOEXEC, 3) : -1,
 		.to_local = stream->to_local,
 		.from_local = stream->from_local,
 		.err_local = stream->err_local,
@@ -383,6 +426,8 @@ int stream_run(const struct stream *stream)
 	close_to_local(&flow);
 	close_fd(&flow.from_local);
 	close_fd(&flow.err_local);
+	close_fd(&flow.requests);
+	close_fd(&flow.one);
 	/* A caller's program may have work left with what it got; a service without a caller has not. */
 	if (!stream->service && flow.pid_fd >= 0)
 		waitpid(stream->pid, NULL, 0);
@@ -393,7 +438,7 @@ int stream_run(const struct stream *stream)
 int stream_end(libvchan_t *vchan, int exit_code)
 {
 	static const uint32_t types[] = {WIRE_STDOUT, WIRE_STDERR, WIRE_EXIT_CODE};
-	struct flow flow = {.vchan = vchan};
+	struct flow flow = {.vchan = vchan, .requests = -1, .one = -1};
 	int32_t code = exit_code;
 
 	if (stream_handshake(vchan) < 0)

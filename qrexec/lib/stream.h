@@ -18,7 +18,11 @@ struct stream {
 	int to_local;	/* what the peer sends goes here; -1: nowhere */
 	int from_local; /* what is read here goes to the peer */
 	int err_local;	/* the service's standard error; the caller's own is where it comes out */
-	pid_t pid;	/* the local program, or -1 */
+	/*
+	 * The local program, or -1. Its to_local is a socket: once it sends SIGUSR1 to this process, which has to be blocked here before
+	 * the program starts, that takes the place of from_local, too.
+	 */
+	pid_t pid;
 	/*
 	 * to_local and from_local are one socket (and two descriptors): an end is passed on with shutdown(), and the
 	 * call is over when both directions ended, or already with the end of one of them.

@@ -109,6 +109,33 @@ static void test_ports(void **state)
 	assert_int_equal(sh("work vault test.Not+127.0.0.1+80 </dev/null"), 127);
 }
 
+/* After SIGUSR1 what the program reads from is also where it writes to; nothing that it wrote before is lost. */
+static void test_one_socket(void **state)
+{
+	(void)state;
+	write_file(
+		"vault.d/test.One", 0755,
+		"#!/bin/sh\nexec 3>&0\nhead -c 200000 /dev/zero | tr '\\0' a\nkill -USR1 $QREXEC_AGENT_PID\n"
+		"read word\nprintf b$word >&3\nhead -c 200000 /dev/zero | tr '\\0' c >&3\n"
+		"cat >&2\nexit 7\n");
+	assert_int_equal(sh("(echo word; printf rest) | work vault test.One 2>err >got"), 7);
+	assert_int_equal(sh("tr -d ac <got; cat err; tr -dc ac <got | wc -c; "
+			    "head -c 200001 got | tail -c 1; tail -c 200000 got | tr -d c | wc -c"),
+			 0);
+	assert_string_equal(out, "bwordrest400000\nb0\n");
+	/* The caller's program can do the same; and it is not too late when the input has ended. */
+	assert_int_equal(
+		sh("work vault test.Bare sh -c "
+		   "'kill -USR1 $QREXEC_AGENT_PID; exec 1>&-; printf data >&0; "
+		   "python3 -c \"import socket; socket.socket(fileno=0).shutdown(1)\"; cat >from'; cat from"),
+		0);
+	assert_string_equal(out, "data");
+	write_file("vault.d/test.Late", 0755,
+		   "#!/bin/sh\ncat\nkill -USR1 $QREXEC_AGENT_PID\necho after >&0\n");
+	assert_int_equal(sh("printf x | work vault test.Late"), 0);
+	assert_string_equal(out, "xafter\n");
+}
+
 static void test_programs_that_are_none(void **state)
 {
 	(void)state;
@@ -200,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_ends_of_sockets),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_one_socket),
 		cmocka_unit_test(test_programs_that_are_none),
 		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_session),
