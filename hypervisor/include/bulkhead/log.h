@@ -28,7 +28,7 @@ const char *log_level_name(enum log_level level);
 void log_msg(enum log_level level, const char *fmt, ...) __printf(2, 3);
 void log_vmsg(enum log_level level, const char *fmt, va_list ap) __printf(2, 0);
 struct domain;
-/* Prefixes "(dN) "; at most a bounded number of lines per second and domain, the rest are counted. */
+/* Prefixes "(dN) "; at most so many characters per second and domain, the lines beyond are counted. */
 void log_guest(const struct domain *d, enum log_level level, const char *fmt, ...) __printf(3, 4);
 
 #define log_err(...)   log_msg(LOG_ERR, __VA_ARGS__)
