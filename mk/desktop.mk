@@ -63,7 +63,7 @@ DESKTOP_SRCS += desktop/tool/in_session.c desktop/tool/qube_menu.c desktop/tool/
 desktop: $(DESKTOP_PROGRAMS)
 all: desktop
 
-DESKTOP_NAMES := clone create kill ls prefs remove run shutdown start tags volume
+DESKTOP_NAMES := clone create kill ls prefs remove shutdown start tags volume
 install-desktop: desktop install-gui-daemon
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin lib/qubes share/qubes share/man/man1 share/man/man8 \
 		share/bash-completion/completions \
@@ -80,6 +80,7 @@ install-desktop: desktop install-gui-daemon
 	install -m 644 desktop/session/xorg.conf $(DESTDIR)$(PREFIX)/share/X11/xorg.conf.d/80-qubes-desktop.conf
 	install -m 644 desktop/manager/qubes.rng $(DESTDIR)$(PREFIX)/share/qubes/
 	install -m 644 desktop/completion/qube.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qube
+	for name in $(DESKTOP_NAMES); do ln -sfn qube $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qvm-$$name; done
 	for unit in desktop/systemd/*.service desktop/session/*.service; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@LIBDIR@|$(PREFIX)/lib/qubes|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 	install -m 644 docs/man/qube.1 docs/man/qube-session.1 $(DESTDIR)$(PREFIX)/share/man/man1/

@@ -76,10 +76,10 @@ install-qrexec-dom0: qrexec
 	install -d $(qrexec_dirs) $(DESTDIR)/etc/qubes/policy.d
 	install -m 755 $(addprefix $(O)/qrexec/,$(QREXEC_DOM0_BINS)) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(O)/qrexec/qrexec-daemon $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $(O)/qrexec/qrexec-prompt-tty qrexec/etc/dom0/lib/* $(DESTDIR)$(QUBES_LIB)/
+	install -m 755 $(O)/qrexec/qrexec-prompt-tty $(DESTDIR)$(QUBES_LIB)/
 	cp -P qrexec/etc/dom0/qubes-rpc/* $(DESTDIR)/etc/qubes-rpc/
 	install -m 644 qrexec/etc/dom0/policy.d/* $(DESTDIR)/etc/qubes/policy.d/
-	$(call qrexec_install_shared,qubes-qrexec-daemon@.service,$(QREXEC_DOM0_PAGES),qvm-run,)
+	$(call qrexec_install_shared,qubes-qrexec-daemon@.service,$(QREXEC_DOM0_PAGES),qvm-run qrexec-policy,)
 
 # What a template has. Not both: services of a qube have no place in dom0.
 install-qrexec: install-qrexec-vm
