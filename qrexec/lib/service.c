@@ -218,6 +218,9 @@ int service_spawn_local(char *const argv[], struct stream *stream)
 	return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
 }
 
+/* The strings of an entry of passwd(5). */
+#define ENTRY_MAX 4096
+
 /* A call on its way to its program. */
 struct job {
 	const struct service_call *call;
@@ -225,7 +228,9 @@ struct job {
 	struct service_config config;
 	enum service_kind kind;
 	char path[PATH_MAX];
-	const struct passwd *user; /* NULL: that of this process */
+	const struct passwd *user; /* NULL: that of this process; else the entry below */
+	struct passwd entry;
+	char entry_text[ENTRY_MAX];
 	const struct service_builtin *builtin;
 };
 
@@ -234,6 +239,7 @@ static int prepare(struct job *job)
 {
 	const struct service_call *call = job->call;
 	const char *user = call->user;
+	struct passwd *found;
 
 	if (!call->command) {
 		if (!service_find(job->dirs, call->full, &job->kind, job->path, sizeof(job->path)))
@@ -245,9 +251,11 @@ static int prepare(struct job *job)
 	}
 	if (!user)
 		return 0;
-	job->user = getpwnam(user);
-	if (!job->user || (geteuid() && job->user->pw_uid != geteuid()))
+	/* An own copy: the next look into the list of users overwrites what getpwnam() returns. */
+	if (getpwnam_r(user, &job->entry, job->entry_text, sizeof(job->entry_text), &found) ||
+	    !found || (geteuid() && found->pw_uid != geteuid()))
 		return WIRE_EXIT_PROBLEM;
+	job->user = found;
 	for (const struct service_builtin *b = job->dirs->builtins; b && b->name; b++)
 		if (!strcmp(b->name, job->config.builtin))
 			job->builtin = b;
