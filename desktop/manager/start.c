@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Seconds: a qube may boot slowly, and a person may have to save work. */
-#define START_LIMIT    300
+#define START_LIMIT    600
 #define SHUTDOWN_LIMIT 120
 
 /* Waits for a file to be there (or gone), at most so many seconds, while a process lives (0: no matter). */
