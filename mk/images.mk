@@ -4,6 +4,11 @@
 # MACHINE=bios-vtd|uefi-vtd|bios-amdvi SMP=n RUN_ARGS='--display gtk' …
 MACHINE ?= bios-vtd
 SMP ?= 1
+PLAY = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/system/play.py --machine $(MACHINE) --smp $(SMP) $(RUN_ARGS)
 run:
-	+$(Q)MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/system/play.py --machine $(MACHINE) --smp $(SMP) $(RUN_ARGS)
-.PHONY: run
+	+$(Q)$(PLAY)
+run-console:
+	+$(Q)$(PLAY) --console
+screenshot:
+	$(Q)O='$(O)' $(PYTHON) tests/system/play_screenshot.py
+.PHONY: run run-console screenshot

@@ -1,56 +1,109 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-# "make run": boots the Debian dom0 with the serial console on the terminal (Ctrl-a x ends, Ctrl-a c: monitor).
+# "make run": boots the desktop on the user's screen, or for a VNC viewer. "make run-console": a Debian dom0 with the serial
+# console on the terminal (Ctrl-a x ends, Ctrl-a c: monitor).
 import argparse
 import os
+import socket
+import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 os.chdir(os.path.dirname(os.path.dirname(HERE)))
 
 from images import cache, debian, debian_root, initramfs, progress  # noqa: E402
-from system import boot, machine  # noqa: E402
+from system import boot, desktop, machine  # noqa: E402
+from system.play_screenshot import MONITOR  # noqa: E402
 
 
-def make_command():
-    targets = ["tools"] + (["hypervisor"] if boot.HYPERVISOR == "bulkhead" else [])
+def make_command(more):
+    targets = ["tools", *more] + (["hypervisor"] if boot.HYPERVISOR == "bulkhead" else [])
     return [os.environ.get("MAKE", "make"), f"O={cache.OUT}", f"-j{os.cpu_count()}", *targets]
+
+
+def build(steps):
+    """Runs the named steps with progress; returns their results by name."""
+    made = {}
+    for number, (name, work) in enumerate(steps, 1):
+        with progress.Stage(number, len(steps), name):
+            made[name] = work()
+    return made
+
+
+def free_display():
+    """A number of a VNC display that nobody on this host has."""
+    for number in range(1, 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", 5900 + number))
+                return number
+            except OSError:
+                continue
+    raise RuntimeError("make run: no free port for VNC from 5901 on")
+
+
+def find_display():
+    """(QEMU's -display, how to look)."""
+    have = subprocess.run(["qemu-system-x86_64", "-display", "help"], stdout=subprocess.PIPE, check=False, text=True).stdout.split()
+    if "gtk" in have and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "gtk", "the screen is in QEMU's window"
+    number = free_display()
+    return f"vnc=127.0.0.1:{number}", (f"look with a VNC viewer at 127.0.0.1:{5900 + number} (from another machine: "
+                                       f"ssh -L {5900 + number}:127.0.0.1:{5900 + number} …)")
+
+
+def play_desktop(options):
+    build([("hypervisor, tools and desktop", lambda: progress.run_make(make_command(desktop.NEEDS))),
+           ("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
+           ("template of qubes, dom0", desktop.devices), ("boot medium", lambda: desktop.boot_medium(options.words))])
+    display, look = (options.display, f"the screen is at {options.display}") if options.display else find_display()
+    vm = machine.Machine("run", desktop.boot_medium(options.words), options.machine, options.smp,
+                         options.mem or desktop.MEMORY_MIB, desktop.devices())
+    if os.path.exists(MONITOR):
+        os.unlink(MONITOR)
+    monitor = ["-chardev", f"socket,id=qmp0,path={MONITOR},server=on,wait=off", "-mon", "chardev=qmp0,mode=control"]
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
+        command = vm.command(place, serial=["-serial", "mon:stdio", *monitor], display=display)
+        print(f"The desktop boots now: {look}.\n"
+              "It takes some minutes without hardware virtualisation. A click on the background, or the panel's button Qubes,\n"
+              "opens the menu. \"make screenshot\" in another terminal writes a picture. This terminal is dom0's console: log in as\n"
+              "root, without a password; Ctrl-A X ends the emulator. Nothing that was written to the disks stays.\n", flush=True)
+        return os.spawnvp(os.P_WAIT, command[0], command)
+
+
+def play_console(options):
+    devices = machine.USB + machine.NET + machine.EDU
+    steps = [("hypervisor and tools", lambda: progress.run_make(make_command([])))]
+    if not options.kernel:
+        steps += [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
+                  ("root file system", debian_root.debian_root)]
+    steps.append(("boot medium", lambda: boot.medium("bh.root=/dev/nvme0n1", options.words,
+                                                     modules=[(options.kernel, "")] if options.kernel else None)))
+    made = build(steps)
+    if not options.kernel:
+        devices += machine.nvme(made["root file system"], throw_away=True)
+    vm = machine.Machine("run", made["boot medium"], options.machine, options.smp, options.mem or 4096, devices)
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
+        command = vm.command(place, serial=["-serial", "mon:stdio"], display=options.display or "none")
+        print("A Debian dom0 boots now (about half a minute): log in as root, without a password.\n"
+              "Ctrl-A X ends the emulator, Ctrl-A C is its monitor, Ctrl-A Ctrl-A is a Ctrl-A for the machine.\n", flush=True)
+        return os.spawnvp(os.P_WAIT, command[0], command)
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--console", action="store_true", help="a Debian dom0 without a desktop")
     parser.add_argument("--machine", default="bios-vtd", help="bios-vtd, uefi-vtd, bios-amdvi, …")
     parser.add_argument("--smp", type=int, default=1)
-    parser.add_argument("--mem", type=int, default=4096)
-    parser.add_argument("--display", default="none", help="QEMU's -display: gtk, vnc=:1, …")
+    parser.add_argument("--mem", type=int, help="MiB")
+    parser.add_argument("--display", help="QEMU's -display: gtk, none, vnc=:1, …")
     parser.add_argument("--words", default="", help="more words for the hypervisor's command line")
-    parser.add_argument("--kernel", help="an ELF to boot in place of Debian's kernel")
+    parser.add_argument("--kernel", help="with --console: an ELF to boot in place of Debian's kernel")
     options = parser.parse_args()
-
-    devices = machine.USB + machine.NET + machine.EDU
-    steps = [("hypervisor and tools", lambda: progress.run_make(make_command())),
-             ("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
-             ("root file system", debian_root.debian_root)]
-    if options.kernel:
-        del steps[1:]
-    for number, (name, work) in enumerate(steps, 1):
-        with progress.Stage(number, len(steps) + 1, name):
-            made = work()
-    if not options.kernel:
-        devices += machine.nvme(made, throw_away=True)
-    with progress.Stage(len(steps) + 1, len(steps) + 1, "boot medium"):
-        image = boot.medium("bh.root=/dev/nvme0n1", options.words,
-                            modules=[(options.kernel, "")] if options.kernel else None)
-    vm = machine.Machine("run", image, options.machine, options.smp, options.mem, devices)
-    with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
-        command = vm.command(place, serial=["-serial", "mon:stdio"], display=options.display)
-        print("A Debian dom0 boots now (about half a minute): log in as root, without a password.\n"
-              "Ctrl-A X ends the emulator, Ctrl-A C is its monitor, Ctrl-A Ctrl-A is a Ctrl-A for the machine.\n", flush=True)
-        status = os.spawnvp(os.P_WAIT, command[0], command)
-    sys.exit(status)
+    sys.exit(play_console(options) if options.console or options.kernel else play_desktop(options))
 
 
 if __name__ == "__main__":
