@@ -73,13 +73,23 @@ $(GUI_AGENT_SRCS:%=$(O)/fuzz/obj/%.o) $(O)/fuzz/obj/tests/fuzz/fuzz_gui_agent.c.
 $(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h \
 	$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h $(GUI_AGENT_PROTOCOLS)/xdg-shell.c
 
+# The program that sends icons.
+GUI_SENDER_PACKAGES := gdk-pixbuf-2.0 x11
+GUI_SENDER_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(GUI_SENDER_PACKAGES) 2>/dev/null))
+$(O)/gui/obj/gui/icons/sender.c.o: EXTRA_CFLAGS := $(GUI_SENDER_CFLAGS)
+$(O)/gui/gui-icon-sender: $(O)/gui/obj/gui/icons/sender.c.o
+	$(say) LD $@
+	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ $(shell pkg-config --libs $(GUI_SENDER_PACKAGES) 2>/dev/null)
+gui: $(O)/gui/gui-icon-sender
+-include $(O)/gui/obj/gui/icons/sender.c.d
+
 # For qubes: SYSCONFDIR is where profile.d is. The user of the qube enables the unit, see bulkhead-gui-agent(1).
 SYSCONFDIR ?= /etc
-install-gui-agent: $(GUI_AGENT)
+install-gui-agent: $(GUI_AGENT) $(O)/gui/gui-icon-sender
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/bulkhead lib/systemd/user lib/modprobe.d lib/modules-load.d \
-		lib/udev/rules.d lib/sysusers.d share/man/man1) $(DESTDIR)$(SYSCONFDIR)/profile.d
+		lib/udev/rules.d lib/sysusers.d share/man/man1 share/man/man8) $(DESTDIR)$(SYSCONFDIR)/profile.d
 	install -m 755 $(GUI_AGENT) $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 gui/agent/session/gui-session $(DESTDIR)$(PREFIX)/lib/bulkhead/
+	install -m 755 gui/agent/session/gui-session $(O)/gui/gui-icon-sender $(DESTDIR)$(PREFIX)/lib/bulkhead/
 	for unit in gui/agent/session/*.service gui/agent/session/*.target; do \
 		sed 's|@PREFIX@|$(PREFIX)|' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/user/$${unit##*/}; done
 	install -m 644 gui/agent/session/modprobe.conf $(DESTDIR)$(PREFIX)/lib/modprobe.d/bulkhead-gui.conf
@@ -88,6 +98,7 @@ install-gui-agent: $(GUI_AGENT)
 	install -m 644 gui/agent/session/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/bulkhead-gui.conf
 	install -m 644 gui/agent/session/profile.sh $(DESTDIR)$(SYSCONFDIR)/profile.d/bulkhead-gui.sh
 	install -m 644 docs/man/bulkhead-gui-agent.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/gui-icon-sender.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 .PHONY: install-gui-agent
 $(O)/unit/obj/gui/agent/%.o: EXTRA_CFLAGS := $(GUI_AGENT_CFLAGS)
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The compositor: a display without a screen, whose windows are shown by somebody else.
 #include "agent.h"
+#include "icons.h"
 #include "clipboard.h"
 #include "cursor.h"
 #include "input.h"
@@ -189,6 +190,7 @@ int agent_create(struct agent *agent, const struct agent_options *options, const
 	wl_list_init(&agent->windows);
 	wl_list_init(&agent->dying);
 	wl_list_init(&agent->surfaces);
+	agent->icons_fd = -1;
 	agent->display = wl_display_create();
 	agent->shell = calloc(1, sizeof(*agent->shell));
 	if (!agent->display || !agent->shell) {
@@ -212,6 +214,7 @@ int agent_create(struct agent *agent, const struct agent_options *options, const
 
 void agent_destroy(struct agent *agent)
 {
+	icons_finish(agent);
 	x11_client_destroy(agent);
 	if (agent->shell)
 		x11_destroy(agent->shell);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bulkhead-gui-agent: shows the windows of this qube on the screen of the GUI domain.
 #include "agent.h"
+#include "icons.h"
 #include "settings.h"
 #include "shell.h"
 
@@ -32,6 +33,7 @@ static const char usage[] =
 	"  -k, --keyboard-layout=L   LAYOUT[+VARIANT[+OPTIONS]], instead of what QubesDB says\n"
 	"  -s, --socket=NAME         name of the Wayland display (the first that is free)\n"
 	"  -u, --uri=URI             transport, see libvchan(3)\n"
+	"  -i, --icons=PROGRAM       send icons of windows by it, see gui-icon-sender(8)\n"
 	"  -n, --no-x11              without Xwayland\n"
 	"  -p, --pages=N             share at most N pages of 4 KiB with the GUI domain\n"
 	"      --protocol=1.N        announce an older protocol, 1.4 to 1.8 (for tests)\n"
@@ -68,6 +70,7 @@ enum {
 
 static const struct option long_options[] = {
 	{"domain", required_argument, NULL, 'd'},
+	{"icons", required_argument, NULL, 'i'},
 	{"keyboard-layout", required_argument, NULL, 'k'},
 	{"socket", required_argument, NULL, 's'},
 	{"uri", required_argument, NULL, 'u'},
@@ -81,7 +84,7 @@ static const struct option long_options[] = {
 
 struct settings {
 	struct agent_options options;
-	const char *socket;
+	const char *socket, *icons;
 	bool verbose, help;
 };
 
@@ -90,6 +93,9 @@ static int parse_option(int option, const char *text, struct settings *settings)
 	switch (option) {
 	case 'd':
 		return parse_number(text, 0, 0x7fef, &settings->options.peer);
+	case 'i':
+		settings->icons = text;
+		return 0;
 	case 'k':
 		settings->options.keyboard_layout = text;
 		return 0;
@@ -122,7 +128,7 @@ static int parse(int argc, char **argv, struct settings *settings)
 	int option;
 
 	/* "+": what follows COMMAND is its own. */
-	while ((option = getopt_long(argc, argv, "+d:k:s:u:np:vh", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+d:i:k:s:u:np:vh", long_options, NULL)) != -1) {
 		int rc = parse_option(option, optarg, settings);
 
 		if (rc == -EINVAL)
@@ -222,7 +228,7 @@ static int handle_stats(int number, void *data)
 	return 0;
 }
 
-static int run(struct session *session, char **command)
+static int run(struct session *session, const char *icons, char **command)
 {
 	struct wl_event_loop *loop = session->agent.loop;
 	struct wl_event_source *sources[] = {
@@ -236,6 +242,8 @@ static int run(struct session *session, char **command)
 	set_environment(&session->agent);
 	agent_log("Wayland display %s, X11 display %s", getenv("WAYLAND_DISPLAY"),
 		  session->agent.shell->xwayland ? getenv("DISPLAY") : "none");
+	if (icons)
+		icons_start(&session->agent, icons);
 	if (*command && run_command(session, command))
 		return EXIT_FAILURE;
 	notify_ready();
@@ -274,7 +282,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (!settings.options.keyboard_layout)
 		source = settings_follow(&session.agent);
-	status = run(&session, argv + optind);
+	status = run(&session, settings.icons, argv + optind);
 	settings_close(source);
 	agent_destroy(&session.agent);
 	return status;

@@ -2,6 +2,7 @@
 // The model of windows: what the daemon should know of them and what it knows; the difference is told when it can be.
 #include "window.h"
 #include "agent.h"
+#include "icons.h"
 #include "input.h"
 #include "surface.h"
 #include "text.h"
@@ -463,6 +464,7 @@ static void sync_map(struct window *window)
 		if (window->parent && window->parent->created)
 			body.transient_for = window->parent->id;
 		link_send(window->agent, GUI_MAP, window->id, &body, sizeof(body));
+		icons_tell(window->agent, window);
 	}
 	window->shown = true;
 }

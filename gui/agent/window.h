@@ -52,6 +52,7 @@ struct window {
 	const struct window_ops *ops;
 	struct wl_list link; /* agent.windows */
 	uint32_t id;
+	uint32_t x11_window; /* its number in Xwayland; 0: a Wayland client's */
 
 	/* What it should be. Set by the functions below. */
 	struct wlr_box box; /* on the screen, without any frame */

@@ -338,6 +338,7 @@ static void handle_new_surface(struct wl_listener *listener, void *data)
 		return;
 	}
 	window_init(&self->window, shell->agent, &x11_ops);
+	self->window.x11_window = x11->window_id;
 	self->x11 = x11;
 	x11->data = &self->window;
 	listen(&self->map, &x11->events.map, handle_map);

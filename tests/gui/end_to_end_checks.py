@@ -7,6 +7,7 @@ import tempfile
 
 from .bed import LIMIT, wait_until
 from .daemon_checks import FRAME, same
+from .desktop import Picture
 
 DARK = 0x102030  # the desktop
 
@@ -14,15 +15,18 @@ DARK = 0x102030  # the desktop
 class Qube:
     """A daemon and an agent in which a command runs."""
 
-    def __init__(self, bed, *command, name="work", label="red", domain=7, options=()):
+    def __init__(self, bed, *command, name="work", label="red", domain=7, options=(), agent_options=(),
+                 environment=None):
         self.bed = bed
         self.daemon = bed.daemon(name=name, label=label, domain=domain, connect=False, options=options)
         self.runtime = tempfile.mkdtemp(prefix="runtime-", dir=self.daemon.place)
         env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY",
                                                                  "DBUS_SESSION_BUS_ADDRESS")}
-        env.update(XDG_RUNTIME_DIR=self.runtime, HOME=self.runtime, LANG="C.UTF-8", NO_AT_BRIDGE="1")
+        env.update(XDG_RUNTIME_DIR=self.runtime, HOME=self.runtime, LANG="C.UTF-8", NO_AT_BRIDGE="1",
+                   **(environment or {}))
         self.log = open(os.path.join(self.daemon.place, "agent.log"), "wb")
-        self.agent = subprocess.Popen([os.path.abspath(bed.agent), "-u", f"local:{self.daemon.place}?domain={domain}", "--", *command],
+        self.agent = subprocess.Popen([os.path.abspath(bed.agent), "-u", f"local:{self.daemon.place}?domain={domain}",
+                                       *agent_options, "--", *command],
                                       env=env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                       start_new_session=True, cwd=self.runtime)
 
@@ -191,4 +195,32 @@ def two_qubes_clipboard(bed):
         same("pasted", mail.read("pasted"), "MIDDLE\n")
 
 
-CHECKS = [xterm, xterm_menu, gtk, wayland, two_qubes_clipboard]
+def icons(bed):
+    """Icons of a Wayland client's application and of an X11 client itself come to their windows, tinted."""
+    data = os.path.join(bed.place, f"data-{bed.serial()}")
+    pictures = os.path.join(data, "icons/hicolor/48x48/apps")
+    os.makedirs(pictures)
+    os.makedirs(os.path.join(data, "applications"))
+    Picture(3, 1, b"\xff\xff\xff\0" * 3).save(os.path.join(pictures, "white.png"))
+    bed.write(os.path.join(data, "applications", "foot.desktop"), "[Desktop Entry]\nType=Application\nIcon=white\n")
+    # The call, without the daemons in between.
+    built = os.path.abspath(os.path.dirname(bed.agent))
+    program = os.path.join(data, "sender")
+    bed.write(program, f"#!/bin/sh\nexec {built}/gui-icon-sender env DISPLAY={bed.desktop.env['DISPLAY']} "
+              f"QREXEC_REMOTE_DOMAIN=work {built}/gui-icon-receiver\n")
+    os.chmod(program, 0o755)
+    commands = "foot -T wayland sleep 1000 & " \
+               "until xterm -T x11 -e sh -c 'xprop -id $WINDOWID -f _NET_WM_ICON 32c -set _NET_WM_ICON \"2, 1, 16777215, 4294967295\"; " \
+               "sleep 1000'; do sleep 0.1; done & wait"
+    with Qube(bed, "sh", "-c", commands, agent_options=["--icons", program],
+              environment={"XDG_DATA_DIRS": f"{data}:/usr/share"}) as qube:
+        for title, wanted in (("wayland", [3, 1, 0xffffffff, 0xffffffff, 0xffffffff]), ("x11", [2, 1, 0xffffff, 0xffffffff])):
+            number = qube.window(title)
+
+            def seen():
+                text = bed.desktop.run("xprop", "-id", number, "-notype", "32c", " = $0+\n", "_NET_WM_ICON")
+                return [int(v) & 0xffffffff for v in text.split("=")[1].split(",")] if "=" in text else []
+            bed.desktop.until(lambda: seen() == wanted, f"the icon of {title} is {seen()[:20]}")
+
+
+CHECKS = [xterm, xterm_menu, gtk, wayland, two_qubes_clipboard, icons]
