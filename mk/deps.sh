@@ -12,32 +12,30 @@ clock() {
 	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
 }
 
-# Shows apt's status lines as progress; everything else goes to the log.
+# Shows apt's status lines as progress.
 show() {
-	local kind percent text shown=-1 line
-	while IFS= read -r line; do
-		case $line in
-		dlstatus:* | pmstatus:*)
-			IFS=: read -r kind _ percent text <<<"$line"
-			[ "$kind" = dlstatus ] && text="download: $text"
-			percent=${percent%%.*}
-			if [ -t 2 ]; then
-				printf '\r\033[Kpackages: %3s %% %s %.50s' "$percent" "$(clock $SECONDS)" "$text" >&2
-			elif [ "$((percent / 25))" != "$shown" ]; then
-				shown=$((percent / 25))
-				printf 'packages: %3s %% %s %s\n' "$percent" "$(clock $SECONDS)" "$text" >&2
-			fi
-			;;
-		*) printf '%s\n' "$line" >>"$log" ;;
-		esac
+	local kind percent text shown=-1
+	while IFS=: read -r kind _ percent text; do
+		[ "$kind" = dlstatus ] && text="download: $text"
+		percent=${percent%%.*}
+		if [ -t 2 ]; then
+			printf '\r\033[Kpackages: %3s %% %s %.50s' "$percent" "$(clock $SECONDS)" "$text" >&2
+		elif [ "$((percent / 25))" != "$shown" ]; then
+			shown=$((percent / 25))
+			printf 'packages: %3s %% %s %s\n' "$percent" "$(clock $SECONDS)" "$text" >&2
+		fi
 	done
 	[ -t 2 ] && printf '\r\033[K' >&2
 	return 0
 }
 
+# The status has a descriptor of its own, as apt makes it non-blocking: a package's script could not write to it. It is opened
+# behind sudo, which closes all but the first three; the log is opened here, as root may not write to it everywhere.
 apt() {
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -y -q \
-		-o APT::Status-Fd=1 -o Dpkg::Use-Pty=0 "$@" 2>&1 </dev/null | show
+	: >"$log"
+	# shellcheck disable=SC2016 # the inner shell's arguments
+	"${as_root[@]}" bash -c 'exec 3>&1 1>&2; export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+		exec apt-get -y -q -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"' apt "$@" </dev/null 2>>"$log" | show
 }
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
@@ -69,7 +67,7 @@ if ! apt install --no-install-recommends "${missing[@]}"; then
 	printf 'packages: fetch the lists of packages\n' >&2
 	apt update
 	if ! apt install --no-install-recommends "${missing[@]}"; then
-		grep -E '^(E|W|Err)' "$log" | tail -n 12 >&2
+		grep -E '^(E:|W:|Err:|dpkg: error)' "$log" | tail -n 12 >&2
 		if grep -qE 'Temporary failure resolving|Could not (resolve|connect)|Cannot initiate|Unable to connect|Network is unreachable' "$log"; then
 			fail "no package server answers: is this machine connected to a network? Try again, or run as root:" "  $by_hand"
 		fi
