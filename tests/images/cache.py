@@ -62,6 +62,16 @@ def forget_old(kind):
             run(["rm", "-rf", path])
 
 
+class NeedsRoot(RuntimeError):
+    """Trees of a Debian system have files of all its users."""
+    outcome = "needs root"
+
+
+def need_root():
+    if os.geteuid():
+        raise NeedsRoot("only root can build the file system of a Debian system: run this as root")
+
+
 def run(command, **kwargs):
     """Runs a command; its output appears only when it fails."""
     if progress.active():

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from . import debian
-from .cache import cached, digest, own_text, run
+from .cache import cached, digest, need_root, own_text, run
 from .ext4 import EPOCH
 
 # Housekeeping that an image which is thrown away or replaced does not need.
@@ -54,6 +54,7 @@ def packages_tar(packages):
 
 def bootstrap(root, packages):
     """Makes the directory with these packages installed."""
+    need_root()
     archive = packages_tar(packages)
     os.makedirs(root)
     run(["tar", "-x", "-p", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-f", archive, "-C", root])

@@ -46,7 +46,8 @@ class Stage:
         _current = None
         self.over.set()
         self.ticker.join()
-        self._write(f"{self.title}: {'done' if kind is None else 'failed'} after {self.age()}", last=True)
+        outcome = "done" if kind is None else getattr(value, "outcome", "failed")
+        self._write(f"{self.title}: {outcome} after {self.age()}", last=True)
 
     def age(self):
         return clock(time.monotonic() - self.begun)
@@ -103,9 +104,12 @@ def percent_in(line):
 def follow(command, on_line, **kwargs):
     """Runs a command on a terminal of its own and calls on_line for each line or part of one that is drawn over;
     returns (exit code, output)."""
-    ours, theirs = pty.openpty()
-    # Programs draw no progress on a terminal without columns.
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 100, 0, 0))
+    try:
+        ours, theirs = pty.openpty()
+        # Programs draw no progress on a terminal without columns.
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 100, 0, 0))
+    except OSError:  # no terminals here: no percentages either
+        ours, theirs = os.pipe()
     output, rest = b"", b""
     with subprocess.Popen(command, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=theirs,
                           stderr=subprocess.STDOUT, **kwargs) as process:

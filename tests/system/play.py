@@ -4,6 +4,7 @@
 # console on the terminal (Ctrl-a x ends, Ctrl-a c: monitor).
 import argparse
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,9 +29,23 @@ def build(steps):
     """Runs the named steps with progress; returns their results by name."""
     made = {}
     for number, (name, work) in enumerate(steps, 1):
-        with progress.Stage(number, len(steps), name):
+        try:
+            with progress.Stage(number, len(steps), name):
+                made[name] = work()
+        except cache.NeedsRoot:
+            build_as_root()
             made[name] = work()
     return made
+
+
+def build_as_root():
+    """What only root can build, by this program started through sudo; it is ours afterwards."""
+    if not shutil.which("sudo") or not os.geteuid():
+        raise RuntimeError("the file systems of Debian can only be built by root: run this as root, or install sudo")
+    again = ["env", f"O={cache.OUT}", f"HYPERVISOR={boot.HYPERVISOR}", sys.executable, "-B", *sys.argv, "--images"]
+    for command in (again, ["chown", "-R", f"{os.getuid()}:{os.getgid()}", cache.PLACE]):
+        if subprocess.run(["sudo", *command], check=False).returncode:
+            raise RuntimeError("sudo could not build the file systems: run this as root")
 
 
 def free_display():
@@ -56,9 +71,12 @@ def find_display():
 
 
 def play_desktop(options):
-    build([("hypervisor, tools and desktop", lambda: progress.run_make(make_command(desktop.NEEDS))),
-           ("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
-           ("template of qubes, dom0", desktop.devices), ("boot medium", lambda: desktop.boot_medium(options.words))])
+    images = [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs), ("template of qubes, dom0", desktop.devices)]
+    if options.images:
+        build(images)
+        return 0
+    build([("hypervisor, tools and desktop", lambda: progress.run_make(make_command(desktop.NEEDS))), *images,
+           ("boot medium", lambda: desktop.boot_medium(options.words))])
     display, look = (options.display, f"the screen is at {options.display}") if options.display else find_display()
     vm = machine.Machine("run", desktop.boot_medium(options.words), options.machine, options.smp,
                          options.mem or desktop.MEMORY_MIB, desktop.devices())
@@ -76,10 +94,12 @@ def play_desktop(options):
 
 def play_console(options):
     devices = machine.USB + machine.NET + machine.EDU
-    steps = [("hypervisor and tools", lambda: progress.run_make(make_command([])))]
-    if not options.kernel:
-        steps += [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
-                  ("root file system", debian_root.debian_root)]
+    images = [] if options.kernel else [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs),
+                                        ("root file system", debian_root.debian_root)]
+    if options.images:
+        build(images)
+        return 0
+    steps = [("hypervisor and tools", lambda: progress.run_make(make_command([]))), *images]
     steps.append(("boot medium", lambda: boot.medium("bh.root=/dev/nvme0n1", options.words,
                                                      modules=[(options.kernel, "")] if options.kernel else None)))
     made = build(steps)
@@ -102,6 +122,7 @@ def main():
     parser.add_argument("--display", help="QEMU's -display: gtk, none, vnc=:1, …")
     parser.add_argument("--words", default="", help="more words for the hypervisor's command line")
     parser.add_argument("--kernel", help="with --console: an ELF to boot in place of Debian's kernel")
+    parser.add_argument("--images", action="store_true", help="build the images, and no more")
     options = parser.parse_args()
     sys.exit(play_console(options) if options.console or options.kernel else play_desktop(options))
 
