@@ -53,7 +53,7 @@ $(GUI_AGENT_PROTOCOLS)/xdg-shell.c:
 	@mkdir -p $(@D)
 	$(Q)wayland-scanner private-code /usr/share/wayland-protocols/stable/xdg-shell/xdg-shell.xml $@
 
-$(O)/gui/wl-client: tests/gui/wl-client.c $(GUI_AGENT_PROTOCOLS)/xdg-shell.c \
+$(O)/gui/wl-client: tests/gui/wl-client.c tests/gui/wl_globals.c tests/gui/wl_globals.h $(GUI_AGENT_PROTOCOLS)/xdg-shell.c \
 		$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h $(O)/gui/.flags
 	$(say) LD $@
 	$(Q)$(CC) $(GUI_CFLAGS) -D_GNU_SOURCE -isystem $(GUI_AGENT_PROTOCOLS) -pie -o $@ $(filter %.c,$^) -lwayland-client
@@ -68,9 +68,9 @@ gui-agent-programs: gui qubesdb $(O)/vchan/libvchan.so $(O)/gui/asan/bulkhead-gu
 
 # The fuzz target has the agent and a client in one process.
 $(O)/fuzz/obj/gui/agent/%.o $(O)/fuzz/obj/tests/fuzz/fuzz_gui_agent.c.o \
-$(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: FUZZ_CFLAGS += $(GUI_AGENT_CFLAGS)
+$(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o $(O)/fuzz/obj/tests/gui/wl_globals.c.o: FUZZ_CFLAGS += $(GUI_AGENT_CFLAGS)
 $(GUI_AGENT_SRCS:%=$(O)/fuzz/obj/%.o) $(O)/fuzz/obj/tests/fuzz/fuzz_gui_agent.c.o \
-$(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o: | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h \
+$(O)/fuzz/obj/tests/fuzz/gui_agent_client.c.o $(O)/fuzz/obj/tests/gui/wl_globals.c.o: | $(GUI_AGENT_PROTOCOLS)/xdg-shell-protocol.h \
 	$(GUI_AGENT_PROTOCOLS)/xdg-shell-client-protocol.h $(GUI_AGENT_PROTOCOLS)/xdg-shell.c
 
 # The program that sends icons.

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz target: a peer that rewrites the shared page between any two of our accesses. The input is what both ends do.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 
 /* What is left of the input. */
 static struct {
@@ -15,26 +12,9 @@ static struct {
 } input;
 
 static void hostile_step(void);
-static int no_timer(const struct itimerspec *when)
-{
-	(void)when;
-	return 0;
-}
 
-static int no_epoll(const struct epoll_event *event)
-{
-	(void)event;
-	return 0;
-}
-
-#define LINGER_NANOSECONDS	    0
-#define VCHAN_STEP()		    hostile_step()
-#define timerfd_create(c, f)	    77
-#define timerfd_settime(f, g, n, o) no_timer(n)
-#define epoll_ctl(e, o, f, v)	    no_epoll(v)
-#include "../../vchan/shm.c"
-#include "../../vchan/pace.c"
-#include "../../vchan/libvchan.c"
+#define VCHAN_STEP() hostile_step()
+#include "../vchan/alone.h"
 
 static struct vchan_page *page;
 static int events;
@@ -91,36 +71,6 @@ static void hostile_step(void)
 	}
 }
 
-int vchan_uri_parse(const char *text, struct vchan_uri *ret_uri)
-{
-	(void)text, (void)ret_uri;
-	return -EINVAL;
-}
-
-int vchan_local_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
-		       uint16_t right_order, struct libvchan **ret_ctrl)
-{
-	(void)uri, (void)domain, (void)port, (void)left_order, (void)right_order, (void)ret_ctrl;
-	return -EINVAL;
-}
-
-int vchan_xen_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
-		     uint16_t right_order, struct libvchan **ret_ctrl)
-{
-	return vchan_local_server(uri, domain, port, left_order, right_order, ret_ctrl);
-}
-
-int vchan_local_client(const struct vchan_uri *uri, int domain, int port,
-		       struct libvchan **ret_ctrl)
-{
-	return vchan_local_server(uri, domain, port, 0, 0, ret_ctrl);
-}
-
-int vchan_xen_client(const struct vchan_uri *uri, int domain, int port, struct libvchan **ret_ctrl)
-{
-	return vchan_local_server(uri, domain, port, 0, 0, ret_ctrl);
-}
-
 static int fake_notify(struct libvchan *ctrl)
 {
 	(void)ctrl;
@@ -136,16 +86,11 @@ static int fake_sleep(struct libvchan *ctrl, int64_t timeout)
 	return timeout >= 0 && next() % 2 ? -ETIMEDOUT : 0;
 }
 
-static void fake_progress(struct libvchan *ctrl)
-{
-	(void)ctrl;
-}
-
 static const struct vchan_transport transport = {
 	.notify = fake_notify,
 	.sleep = fake_sleep,
-	.progress = fake_progress,
-	.destroy = fake_progress,
+	.progress = alone_nothing,
+	.destroy = alone_nothing,
 };
 
 /* One call of the API: whatever the peer does, results are in range. */
@@ -197,7 +142,7 @@ static void call(struct libvchan *c)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct libvchan c = {.transport = &transport, .state = VCHAN_STATE_RINGS};
+	struct libvchan c = {.transport = &transport};
 	uint8_t flags, *left = NULL, *right = NULL;
 	uint16_t left_order, right_order;
 
@@ -216,12 +161,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		left = calloc(1, (size_t)1 << left_order);
 	if (vchan_order_pages(right_order))
 		right = calloc(1, (size_t)1 << right_order);
-	c.server = flags & 1;
 	c.blocking = flags & 2;
 	c.polled = flags & 4;
-	c.pace.timer = -1;
 	vchan_page_format(page, left_order, right_order);
-	vchan_shm_attach(&c.shm, page, c.server, left_order, right_order, left, right);
+	alone_attach(&c, page, flags & 1, left_order, right_order, left, right, 0);
 	if (!c.server)
 		vchan_shm_announce(&c.shm);
 	while (input.size)

@@ -9,8 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <wayland-client.h>
-#include "xdg-shell-client-protocol.h"
+#include "../gui/wl_globals.h"
 /* The tables of the protocol, which no library has. */
 #include "xdg-shell.c"
 
@@ -25,11 +24,7 @@ struct shown {
 };
 
 static struct wl_display *display;
-static struct wl_compositor *compositor;
-static struct wl_shm *shm;
-static struct xdg_wm_base *wm_base;
-static struct wl_seat *seat;
-static struct wl_data_device_manager *data_manager;
+static struct globals globals;
 static struct wl_data_device *data_device;
 static struct wl_buffer *buffer;
 static struct shown shown[3];
@@ -98,7 +93,7 @@ static void make_buffer(void)
 
 	if (fd < 0 || ftruncate(fd, WIDTH * HEIGHT * 4))
 		abort();
-	pool = wl_shm_create_pool(shm, fd, WIDTH * HEIGHT * 4);
+	pool = wl_shm_create_pool(globals.shm, fd, WIDTH * HEIGHT * 4);
 	buffer = wl_shm_pool_create_buffer(pool, 0, WIDTH, HEIGHT, WIDTH * 4,
 					   WL_SHM_FORMAT_ARGB8888);
 	wl_shm_pool_destroy(pool);
@@ -107,8 +102,8 @@ static void make_buffer(void)
 
 static void new_surface(struct shown *window)
 {
-	window->surface = wl_compositor_create_surface(compositor);
-	window->xdg = xdg_wm_base_get_xdg_surface(wm_base, window->surface);
+	window->surface = wl_compositor_create_surface(globals.compositor);
+	window->xdg = xdg_wm_base_get_xdg_surface(globals.wm_base, window->surface);
 	xdg_surface_add_listener(window->xdg, &xdg_listener, window);
 }
 
@@ -122,7 +117,7 @@ static void new_toplevel(struct shown *window)
 
 static void new_popup(struct shown *window, struct shown *parent)
 {
-	struct xdg_positioner *positioner = xdg_wm_base_create_positioner(wm_base);
+	struct xdg_positioner *positioner = xdg_wm_base_create_positioner(globals.wm_base);
 
 	xdg_positioner_set_size(positioner, WIDTH, HEIGHT);
 	xdg_positioner_set_anchor_rect(positioner, 0, 0, 10, 10);
@@ -172,7 +167,8 @@ static void key_map(void *data, struct wl_keyboard *keyboard, uint32_t format, i
 static void key_enter(void *data, struct wl_keyboard *keyboard, uint32_t serial,
 		      struct wl_surface *surface, struct wl_array *keys)
 {
-	struct wl_data_source *source = wl_data_device_manager_create_data_source(data_manager);
+	struct wl_data_source *source = wl_data_device_manager_create_data_source(
+		globals.data_manager);
 
 	(void)data;
 	(void)keyboard;
@@ -233,43 +229,12 @@ static const struct wl_keyboard_listener keyboard_listener = {
 	.repeat_info = key_repeat,
 };
 
-static void handle_global(void *data, struct wl_registry *registry, uint32_t name,
-			  const char *interface, uint32_t version)
-{
-	(void)data;
-	(void)version;
-	if (!strcmp(interface, "wl_compositor"))
-		compositor = wl_registry_bind(registry, name, &wl_compositor_interface, 4);
-	else if (!strcmp(interface, "wl_shm"))
-		shm = wl_registry_bind(registry, name, &wl_shm_interface, 1);
-	else if (!strcmp(interface, "xdg_wm_base"))
-		wm_base = wl_registry_bind(registry, name, &xdg_wm_base_interface, 2);
-	else if (!strcmp(interface, "wl_seat"))
-		seat = wl_registry_bind(registry, name, &wl_seat_interface, 5);
-	else if (!strcmp(interface, "wl_data_device_manager"))
-		data_manager = wl_registry_bind(registry, name, &wl_data_device_manager_interface,
-						3);
-}
-
-static void handle_global_remove(void *data, struct wl_registry *registry, uint32_t name)
-{
-	(void)data;
-	(void)registry;
-	(void)name;
-}
-
-static const struct wl_registry_listener registry_listener = {
-	.global = handle_global, .global_remove = handle_global_remove};
-
 void client_start(int fd)
 {
-	struct wl_registry *registry;
-
 	display = wl_display_connect_to_fd(fd);
 	if (!display)
 		abort();
-	registry = wl_display_get_registry(display);
-	wl_registry_add_listener(registry, &registry_listener, NULL);
+	globals_listen(display, &globals);
 }
 
 void client_turn(void)
@@ -294,10 +259,11 @@ void client_continue(void)
 	switch (step++) {
 	case 1:
 		make_buffer();
-		keyboard = wl_seat_get_keyboard(seat);
+		keyboard = wl_seat_get_keyboard(globals.seat);
 		wl_keyboard_add_listener(keyboard, &keyboard_listener, NULL);
-		wl_seat_get_pointer(seat);
-		data_device = wl_data_device_manager_get_data_device(data_manager, seat);
+		wl_seat_get_pointer(globals.seat);
+		data_device = wl_data_device_manager_get_data_device(globals.data_manager,
+								     globals.seat);
 		new_toplevel(&shown[0]);
 		new_toplevel(&shown[1]);
 		break;

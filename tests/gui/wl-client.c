@@ -28,8 +28,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <wayland-client.h>
-#include "xdg-shell-client-protocol.h"
+#include "wl_globals.h"
 
 #define NAME_MAX_LENGTH 32
 
@@ -51,12 +50,7 @@ struct window {
 };
 
 static struct wl_display *display;
-static struct wl_compositor *compositor;
-static struct wl_subcompositor *subcompositor;
-static struct wl_shm *shm;
-static struct xdg_wm_base *wm_base;
-static struct wl_seat *seat;
-static struct wl_data_device_manager *data_manager;
+static struct globals globals;
 static struct wl_data_device *data_device;
 static struct wl_data_offer *selection;
 static struct wl_pointer *pointer;
@@ -96,7 +90,7 @@ static struct wl_buffer *new_buffer(int width, int height, uint32_t **ret_pixels
 	if (fd < 0 || ftruncate(fd, (off_t)bytes))
 		exit(1);
 	*ret_pixels = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	pool = wl_shm_create_pool(shm, fd, (int)bytes);
+	pool = wl_shm_create_pool(globals.shm, fd, (int)bytes);
 	buffer = wl_shm_pool_create_buffer(pool, 0, width, height, width * 4,
 					   WL_SHM_FORMAT_XRGB8888);
 	wl_shm_pool_destroy(pool);
@@ -234,7 +228,7 @@ static struct window *new_window(const char *name)
 	if (!window)
 		exit(1);
 	snprintf(window->name, sizeof(window->name), "%s", name);
-	window->surface = wl_compositor_create_surface(compositor);
+	window->surface = wl_compositor_create_surface(globals.compositor);
 	wl_surface_set_user_data(window->surface, window);
 	window->scale = 1;
 	wl_list_insert(&windows, &window->link);
@@ -254,7 +248,7 @@ static void do_toplevel(char *rest)
 	window->width = width;
 	window->height = height;
 	window->colour = colour;
-	window->xdg = xdg_wm_base_get_xdg_surface(wm_base, window->surface);
+	window->xdg = xdg_wm_base_get_xdg_surface(globals.wm_base, window->surface);
 	xdg_surface_add_listener(window->xdg, &xdg_listener, window);
 	window->toplevel = xdg_surface_get_toplevel(window->xdg);
 	xdg_toplevel_add_listener(window->toplevel, &toplevel_listener, window);
@@ -265,7 +259,7 @@ static void do_popup(char *rest)
 {
 	char name[NAME_MAX_LENGTH], parent[NAME_MAX_LENGTH];
 	int x, y, width, height, grab;
-	struct xdg_positioner *positioner = xdg_wm_base_create_positioner(wm_base);
+	struct xdg_positioner *positioner = xdg_wm_base_create_positioner(globals.wm_base);
 	struct window *window;
 
 	if (sscanf(rest, "%31s %31s %d %d %d %d %d", name, parent, &x, &y, &width, &height,
@@ -276,7 +270,7 @@ static void do_popup(char *rest)
 	window->height = height;
 	window->colour = 0x808080;
 	window->parent = find(parent);
-	window->xdg = xdg_wm_base_get_xdg_surface(wm_base, window->surface);
+	window->xdg = xdg_wm_base_get_xdg_surface(globals.wm_base, window->surface);
 	xdg_surface_add_listener(window->xdg, &xdg_listener, window);
 	xdg_positioner_set_size(positioner, width, height);
 	xdg_positioner_set_anchor_rect(positioner, x, y, 10, 10);
@@ -289,7 +283,7 @@ static void do_popup(char *rest)
 	xdg_positioner_destroy(positioner);
 	xdg_popup_add_listener(window->popup, &popup_listener, window);
 	if (grab)
-		xdg_popup_grab(window->popup, seat, last_serial);
+		xdg_popup_grab(window->popup, globals.seat, last_serial);
 	wl_surface_commit(window->surface);
 }
 
@@ -305,7 +299,7 @@ static void do_sub(char *rest)
 		exit(1);
 	window = new_window(name);
 	window->parent = find(parent);
-	window->sub = wl_subcompositor_get_subsurface(subcompositor, window->surface,
+	window->sub = wl_subcompositor_get_subsurface(globals.subcompositor, window->surface,
 						      window->parent->surface);
 	wl_subsurface_set_position(window->sub, x, y);
 	wl_subsurface_set_desync(window->sub);
@@ -451,7 +445,7 @@ static void do_cursor(char *rest)
 		if (sscanf(rest, "%d %x", &size, &colour) != 2)
 			exit(1);
 		if (!cursor_surface)
-			cursor_surface = wl_compositor_create_surface(compositor);
+			cursor_surface = wl_compositor_create_surface(globals.compositor);
 		buffer = new_buffer(size, size, &pixels);
 		for (i = 0; i < size * size; i++)
 			pixels[i] = colour;
@@ -500,7 +494,8 @@ static const struct wl_data_source_listener source_listener = {.target = source_
 /* "copy *N" is a text of N letters. */
 static void do_copy(char *rest)
 {
-	struct wl_data_source *source = wl_data_device_manager_create_data_source(data_manager);
+	struct wl_data_source *source = wl_data_device_manager_create_data_source(
+		globals.data_manager);
 
 	memset(copied, 0, sizeof(copied));
 	if (rest[0] == '*')
@@ -854,36 +849,6 @@ static void handle_ping(void *data, struct xdg_wm_base *base, uint32_t serial)
 
 static const struct xdg_wm_base_listener base_listener = {.ping = handle_ping};
 
-static void handle_global(void *data, struct wl_registry *registry, uint32_t name,
-			  const char *interface, uint32_t version)
-{
-	(void)data;
-	(void)version;
-	if (!strcmp(interface, "wl_compositor"))
-		compositor = wl_registry_bind(registry, name, &wl_compositor_interface, 4);
-	else if (!strcmp(interface, "wl_subcompositor"))
-		subcompositor = wl_registry_bind(registry, name, &wl_subcompositor_interface, 1);
-	else if (!strcmp(interface, "wl_shm"))
-		shm = wl_registry_bind(registry, name, &wl_shm_interface, 1);
-	else if (!strcmp(interface, "xdg_wm_base"))
-		wm_base = wl_registry_bind(registry, name, &xdg_wm_base_interface, 2);
-	else if (!strcmp(interface, "wl_seat"))
-		seat = wl_registry_bind(registry, name, &wl_seat_interface, 5);
-	else if (!strcmp(interface, "wl_data_device_manager"))
-		data_manager = wl_registry_bind(registry, name, &wl_data_device_manager_interface,
-						3);
-}
-
-static void handle_global_remove(void *data, struct wl_registry *registry, uint32_t name)
-{
-	(void)data;
-	(void)registry;
-	(void)name;
-}
-
-static const struct wl_registry_listener registry_listener = {
-	.global = handle_global, .global_remove = handle_global_remove};
-
 /* libwayland gives up when its buffer is full: it is emptied before. */
 static void flush(void)
 {
@@ -934,7 +899,6 @@ static void loop(void)
 
 int main(void)
 {
-	struct wl_registry *registry;
 	struct wl_keyboard *keyboard;
 
 	wl_list_init(&windows);
@@ -945,15 +909,14 @@ int main(void)
 		fprintf(stderr, "wl-client: no display\n");
 		return 1;
 	}
-	registry = wl_display_get_registry(display);
-	wl_registry_add_listener(registry, &registry_listener, NULL);
+	globals_listen(display, &globals);
 	wl_display_roundtrip(display);
-	xdg_wm_base_add_listener(wm_base, &base_listener, NULL);
-	pointer = wl_seat_get_pointer(seat);
+	xdg_wm_base_add_listener(globals.wm_base, &base_listener, NULL);
+	pointer = wl_seat_get_pointer(globals.seat);
 	wl_pointer_add_listener(pointer, &pointer_listener, NULL);
-	keyboard = wl_seat_get_keyboard(seat);
+	keyboard = wl_seat_get_keyboard(globals.seat);
 	wl_keyboard_add_listener(keyboard, &keyboard_listener, NULL);
-	data_device = wl_data_device_manager_get_data_device(data_manager, seat);
+	data_device = wl_data_device_manager_get_data_device(globals.data_manager, globals.seat);
 	wl_data_device_add_listener(data_device, &device_listener, NULL);
 	wl_display_roundtrip(display);
 	printf("ready\n");

@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,62 +22,12 @@ static int stopped_clock(clockid_t id, struct timespec *time)
 	return 0;
 }
 
-static int no_timer(const struct itimerspec *when)
-{
-	(void)when;
-	return 0;
-}
-
-static int no_epoll(const struct epoll_event *event)
-{
-	(void)event;
-	return 0;
-}
-
 static bool in_setup;
 
-#define LINGER_NANOSECONDS	    0
-#define VCHAN_STEP()		    (in_setup ? (void)0 : explore_step())
-#define clock_gettime(id, t)	    stopped_clock(id, t)
-#define timerfd_create(c, f)	    77
-#define timerfd_settime(f, g, n, o) no_timer(n)
-#define epoll_ctl(e, o, f, v)	    no_epoll(v)
-#include "../../vchan/shm.c"
-#include "../../vchan/pace.c"
-#include "../../vchan/libvchan.c"
+#define VCHAN_STEP()	     (in_setup ? (void)0 : explore_step())
+#define clock_gettime(id, t) stopped_clock(id, t)
+#include "../vchan/alone.h"
 #undef clock_gettime
-
-/* No test connects anything. */
-int vchan_uri_parse(const char *text, struct vchan_uri *ret_uri)
-{
-	(void)text;
-	(void)ret_uri;
-	return -EINVAL;
-}
-
-int vchan_local_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
-		       uint16_t right_order, struct libvchan **ret_ctrl)
-{
-	(void)uri, (void)domain, (void)port, (void)left_order, (void)right_order, (void)ret_ctrl;
-	return -EINVAL;
-}
-
-int vchan_xen_server(const struct vchan_uri *uri, int domain, int port, uint16_t left_order,
-		     uint16_t right_order, struct libvchan **ret_ctrl)
-{
-	return vchan_local_server(uri, domain, port, left_order, right_order, ret_ctrl);
-}
-
-int vchan_local_client(const struct vchan_uri *uri, int domain, int port,
-		       struct libvchan **ret_ctrl)
-{
-	return vchan_local_server(uri, domain, port, 0, 0, ret_ctrl);
-}
-
-int vchan_xen_client(const struct vchan_uri *uri, int domain, int port, struct libvchan **ret_ctrl)
-{
-	return vchan_local_server(uri, domain, port, 0, 0, ret_ctrl);
-}
 
 /* The world: thread 0 has the server's end, thread 1 the client's. */
 #define RING_MAX 8
@@ -127,16 +75,11 @@ static int fake_sleep(struct libvchan *ctrl, int64_t timeout)
 	return explore_sleep(timeout > 0 && !setup.no_clock) ? 0 : -ETIMEDOUT;
 }
 
-static void fake_progress(struct libvchan *ctrl)
-{
-	(void)ctrl;
-}
-
 static const struct vchan_transport fake_transport = {
 	.notify = fake_notify,
 	.sleep = fake_sleep,
-	.progress = fake_progress,
-	.destroy = fake_progress,
+	.progress = alone_nothing,
+	.destroy = alone_nothing,
 };
 
 static void reset(void)
@@ -150,16 +93,10 @@ static void reset(void)
 	for (i = 0; i < 2; i++) {
 		struct libvchan *c = &world.ends[i];
 
-		vchan_shm_attach(&c->shm, (struct vchan_page *)world.page, i == 0, order, order,
-				 world.left, world.right);
-		c->shm.rd.data = i == 0 ? world.left : world.right;
-		c->shm.wr.data = i == 0 ? world.right : world.left;
-		c->shm.rd.size = c->shm.wr.size = setup.size;
+		alone_attach(c, (struct vchan_page *)world.page, i == 0, order, order, world.left,
+			     world.right, setup.size);
 		c->transport = &fake_transport;
-		c->state = VCHAN_STATE_RINGS;
-		c->server = i == 0;
 		c->blocking = true;
-		c->pace.timer = -1;
 	}
 	/* An end that does not know targets behaves as on a page without; the other one has to notice by the bits. */
 	if (setup.peers == OLD_SERVER) {
