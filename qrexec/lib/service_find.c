@@ -164,10 +164,13 @@ static bool send_descriptor(int fd, const struct service_call *call)
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = sizeof(parts) / sizeof(parts[0])};
 	size_t total = 0;
+	ssize_t sent;
 
 	for (size_t i = 0; i < message.msg_iovlen; i++)
 		total += parts[i].iov_len;
-	return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)total;
+	sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	/* A service that does not read and has ended already may have said what it has to say. */
+	return sent == (ssize_t)total || (sent < 0 && (errno == EPIPE || errno == ECONNRESET));
 }
 
 int service_connect(const struct service_call *call, enum service_kind kind, const char *path,

@@ -203,6 +203,23 @@ static ssize_t read_behind_header(int fd, const struct libvchan_piece pieces[2])
 	return readv(fd, parts, pieces[1].size > rest ? 2 : 1);
 }
 
+/* The program wants one socket for both directions: the one that it reads from. */
+static void take_request(struct flow *flow)
+{
+	struct signalfd_siginfo info;
+
+	if (read(flow->requests, &info, sizeof(info)) == sizeof(info))
+		flow->one_wanted = flow->one >= 0;
+}
+
+static void become_one(struct flow *flow)
+{
+	close_fd(&flow->from_local);
+	flow->from_local = flow->one;
+	flow->one = -1;
+	flow->one_wanted = false;
+}
+
 /* The descriptor is readable, or so poll() said. An end of file is a message without a body. */
 static void step_out(struct flow *flow, int *fd, uint32_t type)
 {
@@ -218,6 +235,11 @@ static void step_out(struct flow *flow, int *fd, uint32_t type)
 	n = read_behind_header(*fd, pieces);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	/* Whoever asked for one socket has closed this, but does not end there. */
+	if (!n && flow->one_wanted && fd == &flow->from_local) {
+		become_one(flow);
+		return;
+	}
 	header.length = n > 0 ? (uint32_t)n : 0;
 	place(pieces, &header, HEADER);
 	rc = libvchan_commit(flow->vchan, HEADER + header.length);
@@ -268,23 +290,6 @@ static int finish_service(struct flow *flow)
 	return rc;
 }
 
-/* The program wants one socket for both directions: the one that it reads from. */
-static void take_request(struct flow *flow)
-{
-	struct signalfd_siginfo info;
-
-	if (read(flow->requests, &info, sizeof(info)) == sizeof(info))
-		flow->one_wanted = flow->one >= 0;
-}
-
-static void become_one(struct flow *flow)
-{
-	close_fd(&flow->from_local);
-	flow->from_local = flow->one;
-	flow->one = -1;
-	flow->one_wanted = false;
-}
-
 static int wait_for_events(struct flow *flow)
 {
 	bool room = room_for_data(flow);
@@ -305,6 +310,9 @@ static int wait_for_events(struct flow *flow)
 		flow->full = false;
 	if (p[4].revents)
 		reap(flow);
+	/* Before the end of standard output, which may follow the request at once; poll() has looked here last. */
+	if (p[5].revents)
+		take_request(flow);
 	if (p[1].revents)
 		step_out(flow, &flow->from_local, flow->service ? WIRE_STDOUT : WIRE_STDIN);
 	if (p[2].revents)
@@ -312,8 +320,6 @@ static int wait_for_events(struct flow *flow)
 	/* What was written before the request is on its way; what comes behind it comes by the socket. */
 	if (flow->one_wanted && room && !p[1].revents)
 		become_one(flow);
-	if (p[5].revents)
-		take_request(flow);
 	return 0;
 }
 
