@@ -5,6 +5,7 @@
 
 QREXEC_SRCS := $(sort $(wildcard qrexec/policy/*.c qrexec/lib/*.c qrexec/service/*.c))
 QREXEC_DAEMON_SRCS := $(sort $(wildcard qrexec/daemon/*.c))
+QREXEC_AGENT_SRCS := $(sort $(wildcard qrexec/agent/*.c))
 QREXEC_TOOLS := $(sort $(wildcard qrexec/tool/*.c))
 QREXEC_PROGRAMS := $(foreach t,$(QREXEC_TOOLS),$(O)/qrexec/$(subst _,-,$(notdir $(t:.c=))))
 QREXEC_OBJS := $(QREXEC_SRCS:%=$(O)/qrexec/obj/%.o)
@@ -23,19 +24,20 @@ $(O)/qrexec/libqrexec.a: $(QREXEC_OBJS)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # What only one program consists of.
-qrexec_own = $(1) $(if $(filter %/qrexec_daemon.c,$(1)),$(QREXEC_DAEMON_SRCS))
+qrexec_own = $(1) $(if $(filter %/qrexec_daemon.c,$(1)),$(QREXEC_DAEMON_SRCS)) $(if $(filter %/qrexec_agent.c,$(1)),$(QREXEC_AGENT_SRCS))
+qrexec_libs = $(if $(filter %/qrexec_agent.c,$(1)),-lpam)
 
 define qrexec_program
 $(O)/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(patsubst %,$(O)/qrexec/obj/%.o,$(call qrexec_own,$(1))) $(O)/qrexec/libqrexec.a $(VCHAN_LIB)
 	$$(say) LD $$@
-	$$(Q)$$(CC) $$(QREXEC_LDFLAGS) -o $$@ $$^
+	$$(Q)$$(CC) $$(QREXEC_LDFLAGS) -o $$@ $$^ $(call qrexec_libs,$(1))
 endef
 $(foreach t,$(QREXEC_TOOLS),$(eval $(call qrexec_program,$(t))))
 
 qrexec: $(QREXEC_PROGRAMS)
 all: qrexec
 
--include $(QREXEC_OBJS:.o=.d) $(patsubst %,$(O)/qrexec/obj/%.d,$(QREXEC_TOOLS) $(QREXEC_DAEMON_SRCS))
+-include $(QREXEC_OBJS:.o=.d) $(patsubst %,$(O)/qrexec/obj/%.d,$(QREXEC_TOOLS) $(QREXEC_DAEMON_SRCS) $(QREXEC_AGENT_SRCS))
 .PHONY: qrexec
 
 # Installation, of what a qube and what dom0 needs. Services look for their programs in QUBES_LIB, the policy and services are
@@ -61,7 +63,8 @@ define qrexec_install_shared
 endef
 
 install-qrexec-vm: qrexec
-	install -d $(qrexec_dirs)
+	install -d $(qrexec_dirs) $(DESTDIR)/etc/pam.d
+	install -m 644 qrexec/etc/vm/pam.d/qrexec $(DESTDIR)/etc/pam.d/
 	install -m 755 $(addprefix $(O)/qrexec/,$(QREXEC_VM_BINS)) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(O)/qrexec/qvm-run $(DESTDIR)$(PREFIX)/bin/qvm-run-vm
 	ln -sfn qvm-copy $(DESTDIR)$(PREFIX)/bin/qvm-move
@@ -104,9 +107,9 @@ define qrexec_unit_program
 $(O)/unit/qrexec/$(subst _,-,$(notdir $(1:.c=))): $(patsubst %,$(O)/unit/obj/%.o,$(call qrexec_own,$(1)) $(QREXEC_SRCS)) $(VCHAN_LIB)
 	$$(say) LD $$@
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^
+	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ $(call qrexec_libs,$(1))
 endef
 $(foreach t,$(QREXEC_TOOLS),$(eval $(call qrexec_unit_program,$(t))))
 QREXEC_UNIT_PROGRAMS := $(patsubst $(O)/qrexec/%,$(O)/unit/qrexec/%,$(QREXEC_PROGRAMS))
 $(O)/unit/obj/tests/unit/qrexec_fixture.c.o: $(QREXEC_UNIT_PROGRAMS)
--include $(patsubst %,$(O)/unit/obj/%.d,$(QREXEC_SRCS) $(QREXEC_TOOLS) $(QREXEC_DAEMON_SRCS))
+-include $(patsubst %,$(O)/unit/obj/%.d,$(QREXEC_SRCS) $(QREXEC_TOOLS) $(QREXEC_DAEMON_SRCS) $(QREXEC_AGENT_SRCS))

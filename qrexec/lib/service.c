@@ -108,16 +108,20 @@ static bool become(const struct passwd *user)
 }
 
 __attribute__((noreturn)) static void run_child(const struct service_call *call, const char *path,
-						const struct passwd *user, const char *session_dir)
+						const struct passwd *user,
+						const struct service_dirs *dirs)
 {
+	char **environment = user && dirs->login ? dirs->login->environment() : NULL;
 	const char *plus = call->command ? NULL : strchr(call->full, '+');
 	const char *shell = user && *user->pw_shell ? user->pw_shell : "/bin/sh";
 	char name[64];
 
 	if (user && !become(user))
 		_exit(WIRE_EXIT_PROBLEM);
-	if (user && session_dir)
-		service_take_session(session_dir, user->pw_name);
+	for (; environment && *environment; environment++)
+		putenv(*environment);
+	if (user && dirs->session_dir)
+		service_take_session(dirs->session_dir, user->pw_name);
 	set_environment(call);
 	if (!call->command) {
 		execl(path, path, plus && plus[1] ? plus + 1 : NULL, NULL);
@@ -270,7 +274,7 @@ static int start(struct job *job, struct stream *stream, bool just_exec)
 		pid_t pid = just_exec ? fork_alone() : fork_with_pipes(true, stream);
 
 		if (pid == 0)
-			run_child(job->call, job->path, job->user, job->dirs->session_dir);
+			run_child(job->call, job->path, job->user, job->dirs);
 		return pid < 0 ? WIRE_EXIT_PROBLEM : 0;
 	}
 	fd = service_connect(job->call, job->kind, job->path, &job->config);
@@ -294,6 +298,12 @@ static int run_builtin(struct job *job, libvchan_t *vchan)
 	return job->builtin->run(vchan, job->call);
 }
 
+/* Commands come from dom0 alone. */
+static const char *source_of(const struct service_call *call)
+{
+	return call->source ? call->source : "dom0";
+}
+
 static int serve(struct job *job, libvchan_t *vchan, bool just_exec)
 {
 	struct stream stream = {.vchan = vchan, .service = true};
@@ -301,6 +311,9 @@ static int serve(struct job *job, libvchan_t *vchan, bool just_exec)
 
 	if (!rc && job->config.wait_for_session && job->user && job->dirs->session_dir &&
 	    !service_wait_session(job->dirs->session_dir, job->user->pw_name, vchan))
+		rc = WIRE_EXIT_PROBLEM;
+	if (!rc && job->user && job->dirs->login &&
+	    job->dirs->login->open(job->user->pw_name, source_of(job->call)))
 		rc = WIRE_EXIT_PROBLEM;
 	if (!rc && job->builtin && !just_exec)
 		return run_builtin(job, vchan);
@@ -310,7 +323,10 @@ static int serve(struct job *job, libvchan_t *vchan, bool just_exec)
 		close(stream.to_local);
 		close(stream.from_local);
 	}
-	return rc || just_exec ? stream_end(vchan, rc) : stream_run(&stream);
+	rc = rc || just_exec ? stream_end(vchan, rc) : stream_run(&stream);
+	if (job->user && job->dirs->login)
+		job->dirs->login->close();
+	return rc;
 }
 
 int service_serve(const struct service_call *call, const struct service_dirs *dirs, int domain,

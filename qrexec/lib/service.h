@@ -21,6 +21,14 @@ struct service_builtin {
 	int (*run)(libvchan_t *vchan, const struct service_call *call);
 };
 
+/* The system's own rules for the programs of a user. */
+struct service_login {
+	/* 0, or -errno: the user may not; what is wrong was said. */
+	int (*open)(const char *user, const char *source);
+	char **(*environment)(void); /* "NAME=VALUE"…, NULL at the end; or NULL */
+	void (*close)(void);
+};
+
 /* Where things are found. */
 struct service_dirs {
 	const char *dirs[SERVICE_DIRS_MAX]; /* services */
@@ -29,6 +37,7 @@ struct service_dirs {
 	size_t config_count;
 	const char *session_dir;		/* who has a session; NULL: nobody waits for one */
 	const struct service_builtin *builtins; /* the last one has no name; or NULL */
+	const struct service_login *login;	/* or NULL */
 };
 
 /* Texts point into the one that was parsed. */

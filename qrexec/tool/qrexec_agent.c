@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // qrexec-agent: runs in a qube; executes what dom0 asks for, and passes on the calls of local programs.
 #define _GNU_SOURCE
+#include "../agent/login.h"
 #include "../lib/call.h"
 #include "../lib/service.h"
 #include "../service/qfile.h"
@@ -300,13 +301,15 @@ int main(int argc, char **argv)
 					      {"service-dir", required_argument, NULL, 'S'},
 					      {"config-dir", required_argument, NULL, 'C'},
 					      {"session-dir", required_argument, NULL, 'D'},
+					      {"pam-dir", required_argument, NULL, 'P'},
 					      {NULL, 0, NULL, 0}};
 	const char *path = CALL_AGENT_SOCKET;
 	int option, rc;
 
 	agent.dirs.session_dir = "/run/qubes/session";
 	agent.dirs.builtins = builtins;
-	while ((option = getopt_long(argc, argv, "s:S:C:D:", longs, NULL)) != -1)
+	agent.dirs.login = &login_pam;
+	while ((option = getopt_long(argc, argv, "s:S:C:D:P:", longs, NULL)) != -1)
 		if (option == 's') {
 			path = optarg;
 		} else if (option == 'S' && agent.dirs.count < SERVICE_DIRS_MAX) {
@@ -315,9 +318,12 @@ int main(int argc, char **argv)
 			agent.dirs.configs[agent.dirs.config_count++] = optarg;
 		} else if (option == 'D') {
 			agent.dirs.session_dir = optarg;
+		} else if (option == 'P') {
+			login_set_directory(optarg);
 		} else {
-			fprintf(stderr, "usage: qrexec-agent [--socket PATH] [--service-dir DIR]… "
-					"[--config-dir DIR]… [--session-dir DIR]\n");
+			fprintf(stderr,
+				"usage: qrexec-agent [--socket PATH] [--service-dir DIR]… "
+				"[--config-dir DIR]… [--session-dir DIR] [--pam-dir DIR]\n");
 			return 2;
 		}
 	default_dirs();

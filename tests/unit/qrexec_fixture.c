@@ -26,7 +26,7 @@ static const char prelude[] =
 	"boot() { case $1 in work) d=1;; *) d=2;; esac\n"
 	"env LIBVCHAN_URI=\"local:$T/v?domain=$d\" QREXEC_AGENT_SOCKET=$T/$1.agent "
 	"$P/qrexec-agent --socket $T/$1.agent --service-dir $T/$1.d --config-dir $T/conf "
-	"--session-dir $T/session >>$T/$1.agent.log 2>&1 & echo $! >>$T/pids; echo $! >$T/$1.pid\n"
+	"--session-dir $T/session --pam-dir $T/pam >>$T/$1.agent.log 2>&1 & echo $! >>$T/pids; echo $! >$T/$1.pid\n"
 	"env LIBVCHAN_URI=\"local:$T/v?domain=0\" $P/qrexec-daemon --socket-dir $T/run "
 	"--policy-dir $T/policy --qubes $T/qubes --prompt $T/prompt --starter $T/starter "
 	"--service-dir $T/dom0.d --config-dir $T/conf $d $1 $U >>$T/$1.daemon.log 2>&1 & "

@@ -160,6 +160,30 @@ static void test_users(void **state)
 	assert_int_equal(sh("dom0 -d vault 'nobody:id -un'"), 1);
 }
 
+/* PAM of the qube may set what a user's programs have, and refuse them. */
+static void test_login(void **state)
+{
+	(void)state;
+	if (sh("[ $(id -u) = 0 ]"))
+		return;
+	write_file("vault.d/test.Pam", 0755, "#!/bin/sh\necho $FROM_PAM; ulimit -n\n");
+	write_file("conf/test.Pam", 0644, "force-user = nobody\n");
+	assert_int_equal(
+		sh("mkdir pam; echo 'FROM_PAM DEFAULT=set' >env; echo '* - nofile 123' >limits\n"
+		   "printf 'account required pam_permit.so\\nauth required pam_permit.so\\n"
+		   "session required pam_env.so conffile=%s/env readenv=0\\n"
+		   "session required pam_limits.so conf=%s/limits\\n' $T $T >pam/new; mv pam/new pam/qrexec\n"
+		   "work vault test.Pam </dev/null"),
+		0);
+	assert_string_equal(out, "set\n123\n");
+	assert_int_equal(sh("echo 'account required pam_deny.so' >pam/new; mv pam/new pam/qrexec; "
+			    "work vault test.Pam </dev/null"),
+			 125);
+	assert_int_equal(sh("grep -c 'nobody may not run programs for work' vault.agent.log"), 0);
+	assert_int_equal(sh("rm -r pam; work vault test.Pam </dev/null | head -n 1"), 0);
+	assert_string_equal(out, "\n");
+}
+
 /* The service starts when the session is there, and finds its display; nothing else that the file says. */
 static void test_session(void **state)
 {
@@ -230,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_one_socket),
 		cmocka_unit_test(test_programs_that_are_none),
 		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_login),
 		cmocka_unit_test(test_session),
 		cmocka_unit_test(test_caller_does_not_wait),
 		cmocka_unit_test(test_configuration),
