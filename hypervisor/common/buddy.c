@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Buddy allocator of machine frames, with scrubbing. A free block is either clean (all zero) or dirty; blocks of
- * both kinds merge to dirty ones. An allocation gets a clean block, or a dirty one that is scrubbed first.
+ * Buddy allocator of machine frames, with scrubbing. A free block is either clean (all zero) or dirty; an allocation gets a
+ * clean block, or a dirty one that is scrubbed first. Blocks merge with those of their kind: one frame that is given back
+ * must not make the gigabytes around it dirty, and what an idle CPU has cleaned must stay so. Only where no block is large
+ * enough otherwise, both kinds merge to dirty ones.
  */
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
@@ -26,6 +28,8 @@ static uint64_t free_frames, total_frames, max_mfn;
 /* Frames that idle CPUs should still clean: as many as domains gave back. What the firmware left is cleaned when it is
  * allocated, unless `bootscrub=idle` asks for more. */
 static uint64_t scrub_debt;
+/* Since the last look there may be a clean block beside a dirty one of its size. */
+static bool kinds_meet;
 bool frames_boot_dirty __ro_after_init = true;
 static spinlock_t buddy_lock = SPINLOCK_INIT;
 
@@ -97,7 +101,7 @@ static void remove_block(struct page *pg)
 	pg->order = ORDERS; /* not a head any more */
 }
 
-/* The free buddy of a block, if it is whole. Blocks do not merge across 4 GiB, as these are no larger than that. */
+/* The free buddy of a block, if it is whole, of either kind. Blocks do not merge across 4 GiB, as these are no larger than that. */
 static struct page *free_buddy(mfn_t m, unsigned order)
 {
 	mfn_t b = mfn_from(mfn_raw(m) ^ BIT(order));
@@ -111,37 +115,77 @@ static struct page *free_buddy(mfn_t m, unsigned order)
 
 static void free_block(mfn_t m, unsigned order, unsigned dirty)
 {
-	struct page *buddy;
+	struct page *buddy = NULL;
 
 	free_frames += BIT(order);
-	while (order < ORDERS - 1 && (buddy = free_buddy(m, order)) != NULL) {
-		dirty |= buddy->count;
+	while (order < ORDERS - 1 && (buddy = free_buddy(m, order)) != NULL &&
+	       buddy->count == dirty) {
 		remove_block(buddy);
 		m = mfn_from(mfn_raw(m) & ~BIT(order));
 		order++;
+		buddy = NULL;
 	}
+	kinds_meet |= buddy != NULL;
 	insert_block(m, order, dirty);
 }
 
-static struct page *take_block(enum zone z, unsigned order)
+/* Merges clean blocks below an order with their dirty buddies. */
+static void merge_kinds(enum zone z, unsigned order)
 {
-	for (unsigned o = order; o < ORDERS; o++) {
-		for (unsigned dirty = CLEAN; dirty <= DIRTY; dirty++) {
-			struct page *pg = page_list_first(&free_list[z][o][dirty]);
+	for (unsigned o = 0; o < order; o++) {
+		struct page *pg, *next;
 
-			if (!pg)
+		for (pg = page_list_first(&free_list[z][o][CLEAN]); pg; pg = next) {
+			mfn_t m = page_to_mfn(pg);
+			struct page *buddy = free_buddy(m, o);
+
+			next = page_at(pg->next);
+			if (!buddy)
 				continue;
 			remove_block(pg);
-			free_frames -= BIT(order);
-			while (o > order) {
-				o--;
-				insert_block(mfn_add(page_to_mfn(pg), BIT(o)), o, dirty);
-			}
-			pg->count = dirty;
-			return pg;
+			remove_block(buddy);
+			free_frames -= 2 * BIT(o);
+			scrub_debt += BIT(o);
+			free_block(mfn_from(mfn_raw(m) & ~BIT(o)), o + 1, DIRTY);
 		}
 	}
+}
+
+/* A block of one kind, split off a larger one if need be. */
+static struct page *take_kind(enum zone z, unsigned order, unsigned dirty)
+{
+	for (unsigned o = order; o < ORDERS; o++) {
+		struct page *pg = page_list_first(&free_list[z][o][dirty]);
+
+		if (!pg)
+			continue;
+		remove_block(pg);
+		free_frames -= BIT(order);
+		while (o > order) {
+			o--;
+			insert_block(mfn_add(page_to_mfn(pg), BIT(o)), o, dirty);
+		}
+		pg->count = dirty;
+		return pg;
+	}
 	return NULL;
+}
+
+static struct page *take_from(enum zone z, unsigned order, unsigned flags)
+{
+	unsigned preferred = flags & ALLOC_NO_SCRUB ? DIRTY : CLEAN;
+	struct page *pg = take_kind(z, order, preferred);
+
+	return pg ? pg : take_kind(z, order, !preferred);
+}
+
+static struct page *take_block(unsigned order, unsigned flags)
+{
+	struct page *pg = NULL;
+
+	if (!(flags & ALLOC_BELOW_4G))
+		pg = take_from(ZONE_HIGH, order, flags);
+	return pg ? pg : take_from(ZONE_LOW, order, flags);
 }
 
 static void scrub(mfn_t first, unsigned order)
@@ -157,17 +201,20 @@ static void scrub(mfn_t first, unsigned order)
 mfn_t frames_alloc(unsigned order, unsigned flags)
 {
 	unsigned long irq;
-	struct page *pg = NULL;
+	struct page *pg;
 	mfn_t m;
 	bool dirty;
 
 	if (order >= ORDERS)
 		return mfn_invalid();
 	irq = spin_lock_irqsave(&buddy_lock);
-	if (!(flags & ALLOC_BELOW_4G))
-		pg = take_block(ZONE_HIGH, order);
-	if (!pg)
-		pg = take_block(ZONE_LOW, order);
+	pg = take_block(order, flags);
+	if (!pg && kinds_meet) {
+		kinds_meet = false;
+		merge_kinds(ZONE_HIGH, order);
+		merge_kinds(ZONE_LOW, order);
+		pg = take_block(order, flags);
+	}
 	if (pg) {
 		m = page_to_mfn(pg);
 		dirty = pg->count == DIRTY;

@@ -35,12 +35,16 @@ void panic(const char *fmt, ...)
 
 /* The allocator opens a window only to scrub: each gets a page of rubbish and must leave zeros. */
 static uint64_t scrubbed;
+/* What frames hold, in random_contents(). */
+static bool rubbish[FRAMES];
 
 void *window_map(mfn_t m)
 {
 	void *page = malloc(PAGE_SIZE);
 
 	assert_true(mfn_valid(m));
+	if (mfn_raw(m) < ARRAY_SIZE(rubbish))
+		rubbish[mfn_raw(m)] = false;
 	memset(page, 0x5a, PAGE_SIZE);
 	return page;
 }
@@ -174,6 +178,59 @@ static void a_clean_block_merged_with_a_dirty_one_is_dirty(void **state)
 	drain();
 }
 
+static void one_dirty_frame_leaves_the_others_clean(void **state)
+{
+	mfn_t m[8];
+
+	(void)state;
+	give(0, 4096);
+	frames_scrub_all();
+	while (frames_scrub_some())
+		;
+	scrubbed = 0;
+	m[0] = frames_alloc(0, 0);
+	frames_free(m[0], 0);
+	for (unsigned i = 0; i < 7; i++) {
+		m[i] = frames_alloc(9, 0);
+		assert_false(mfn_is_invalid(m[i]));
+	}
+	assert_int_equal(scrubbed, 0);
+	m[7] = frames_alloc(9, 0); /* that with the frame in it */
+	assert_false(mfn_is_invalid(m[7]));
+	assert_int_equal(scrubbed, 512);
+	for (unsigned i = 0; i < 8; i++)
+		frames_free(m[i], 9);
+	drain();
+}
+
+/* What idle CPUs have cleaned stays clean, however large the block is that it was cut out of. */
+static void idle_cpus_clean_for_good(void **state)
+{
+	mfn_t m;
+
+	(void)state;
+	give(0, 4096);
+	m = frames_alloc(12, ALLOC_NO_SCRUB);
+	frames_free(m, 12);
+	scrubbed = 0;
+	while (frames_scrub_some())
+		;
+	assert_int_equal(scrubbed, 4096);
+	m = frames_alloc(12, 0);
+	assert_int_equal(mfn_raw(m), 0);
+	assert_int_equal(scrubbed, 4096);
+	frames_free(m, 12);
+	/* Half of it: no more than that is to be cleaned by who gets the other half. */
+	for (unsigned i = 0; i < 2048 / 64; i++)
+		assert_true(frames_scrub_some());
+	scrubbed = 0;
+	m = frames_alloc(11, 0);
+	assert_false(mfn_is_invalid(m));
+	assert_int_equal(scrubbed, 0);
+	frames_free(m, 11);
+	drain();
+}
+
 static void zones(void **state)
 {
 	mfn_t m;
@@ -246,12 +303,67 @@ static void random_run(void **state)
 	assert_int_equal(mfn_raw(frames_alloc(12, ALLOC_NO_SCRUB)), 0);
 }
 
+/* Whatever is given back and cleaned when: who gets a frame finds zeros, and nothing clean is cleaned again and again. */
+static void random_contents(void **state)
+{
+	static struct {
+		uint64_t first;
+		unsigned order;
+	} live[256];
+	uint64_t soiled = FRAMES;
+	unsigned n = 0;
+
+	(void)state;
+	srand(11);
+	memset(rubbish, 1, sizeof(rubbish));
+	give(0, FRAMES);
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned what = (unsigned)rand() % 4, k = n ? (unsigned)rand() % n : 0;
+
+		if (what == 0) {
+			frames_scrub_some();
+		} else if (what == 1 && n < ARRAY_SIZE(live)) {
+			unsigned order = (unsigned)rand() % 10;
+			mfn_t m = frames_alloc(order, 0);
+
+			if (mfn_is_invalid(m))
+				continue;
+			for (uint64_t i = 0; i < BIT(order); i++)
+				assert_false(rubbish[mfn_raw(m) + i]);
+			live[n].first = mfn_raw(m);
+			live[n++].order = order;
+		} else if (what > 1 && n) {
+			uint64_t frames = BIT(live[k].order);
+
+			memset(rubbish + live[k].first, 1, frames);
+			frames_free(mfn_from(live[k].first), live[k].order);
+			soiled += frames;
+			live[k] = live[--n];
+		}
+	}
+	/* Merging both kinds costs something, but not much. */
+	assert_in_range(scrubbed, 1, soiled * 5 / 4);
+	while (n--)
+		frames_free(mfn_from(live[n].first), live[n].order);
+	while (frames_scrub_some())
+		;
+	assert_int_equal(frames_free_count(), FRAMES);
+	/* All of it is one block again, and what was freed last is clean. */
+	assert_int_equal(mfn_raw(frames_alloc(12, 0)), 0);
+	for (unsigned i = 0; i < FRAMES; i++)
+		assert_false(rubbish[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(splits_and_merges, setup, teardown),
 		cmocka_unit_test_setup_teardown(blocks_are_aligned, setup, teardown),
 		cmocka_unit_test_setup_teardown(dirty_frames_are_scrubbed_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_dirty_frame_leaves_the_others_clean, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(random_contents, setup, teardown),
+		cmocka_unit_test_setup_teardown(idle_cpus_clean_for_good, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clean_block_merged_with_a_dirty_one_is_dirty,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(zones, setup, teardown),
