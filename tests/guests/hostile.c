@@ -125,7 +125,8 @@ static long one_attacker(uint64_t seed, uint64_t limit)
 	char words[DOMU_COMMAND_MAX];
 	long error;
 
-	format(words, sizeof(words), "seed=%lu actions=%lu witness=%u", seed, limit, witness.id);
+	format(words, sizeof(words), "seed=%lu actions=%lu witness=%u %s", seed, limit, witness.id,
+	       seed % 4 == 3 ? "both" : "");
 	guest_print("seed %lu", seed);
 	error = domu_create(&attacker, &(struct domu_config){.kernel = "attacker",
 							     .words = words,
@@ -176,5 +177,5 @@ GUEST_TEST(hostile)
 		guest_print("%lu of kind %s", done_of[i], names[i]);
 		CHECK(done_of[i] > n * each / 200, "%lu of kind %s only", done_of[i], names[i]);
 	}
-	CHECK(actions > n * each / 2, "%lu actions only", actions);
+	CHECK(actions > n * each / 4, "%lu actions only", actions);
 }

@@ -184,14 +184,15 @@ def run_one(stage, options, name, smp, ours_only):
 
 
 def soak(stage, options):
-    """Hostile guests for so many minutes, each batch with seeds of its own."""
+    """Hostile guests for so many minutes, each batch with seeds of its own; on one CPU and on two, in turn."""
     good, output = make("guest-programs", keep_going=True)
     if not good:
         stage.fail("build", "the test kernels do not build", tail(output))
         return
     end, first = time.monotonic() + 60 * options.soak_minutes, SOAK_FIRST
     while time.monotonic() < end:
-        lines, vm, problem = boot("hostile", f"first={first} seeds={SOAK_SEEDS} actions=20000", limit=3600)
+        smp = 1 + first // SOAK_SEEDS % 2
+        lines, vm, problem = boot("hostile", f"first={first} seeds={SOAK_SEEDS} actions=20000", limit=3600, smp=smp)
         failed = [m[3] for m in lines if m[2] and m[3] != "ok"]
         if problem or failed or not lines:
             stage.fail(f"hostile-{first}", problem or "; ".join(failed) or "no result line", vm.tail())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The hostile guest: attacker.c chooses and calls, hardware.c is what it does to its (virtual) machine.
+// The hostile guest: attacker.c chooses and calls, hardware.c is what it does to its (virtual) machine, life.c how it survives.
 #ifndef ATTACK_H
 #define ATTACK_H
 
@@ -19,6 +19,8 @@
  "hypercall", "memory", "grant", "event", "vcpu", "multicall", "shared", "interrupt", "msr", \
 	 "port", "device", "instruction", "mode", "register", "tables"
 
+/* Random numbers of the calling vCPU. */
+void attack_seed(uint64_t seed);
 uint64_t attack_random(void);
 unsigned int attack_below(unsigned int n);
 uint64_t attack_value(void);
@@ -31,6 +33,8 @@ void attack_init(void);
 void attack_guarded(void (*act)(void));
 /* Puts back what of it is broken and can be put back. */
 void attack_heal(void);
+/* Starts the second vCPU, which calls it for ever, with random numbers of its own. */
+bool attack_second(void (*act)(void), uint64_t seed);
 extern uint64_t attack_faults;
 
 void attack_msr(void);

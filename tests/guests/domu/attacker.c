@@ -2,7 +2,8 @@
 // A hostile guest: random and half-sensible hypercalls, storms of events, registers, ports, device memory, odd instructions,
 // modes and page tables. The same seed does the same again; what it may break is itself alone.
 //
-// Words on the command line: seed=, actions= (how many, then it ends), witness= (the id of another guest).
+// Words on the command line: seed=, actions= (how many, then it ends), report= (tells of each so many), witness= (the id of
+// another guest), both (the second vCPU makes hypercalls all the time, with the same arguments as the first one).
 #include "attack.h"
 #include <xen/arch-x86/cpuid.h>
 #include <xen/event_channel.h>
@@ -18,17 +19,7 @@
 #define SELDOM	   512u	   /* one of so many */
 #define OWN_FIRST  0x1000u /* frame that the kernel begins at (lib/guest.lds) */
 
-static uint64_t state;
 static unsigned int witness;
-
-uint64_t attack_random(void)
-{
-	/* xorshift64* (Vigna): small, and without a short cycle. */
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dull;
-}
 
 unsigned int attack_below(unsigned int n)
 {
@@ -458,7 +449,7 @@ static const struct {
 	{attack_tables, 4},
 };
 
-static uint64_t done[ATTACK_CLASSES], total, last_faults;
+static uint64_t done[ATTACK_CLASSES], total, second_done, last_faults;
 static unsigned int pick;
 
 /* Where dom0 looks while it lasts: it may be the last one. */
@@ -483,6 +474,16 @@ static void choose(void)
 		weights -= classes[pick].weight;
 }
 
+/* What the second vCPU does: calls only, whose arguments the first one is writing, or the other way round. */
+static void second(void)
+{
+	static void (*const acts[])(void) = {any_hypercall, memory_call, grant_call, event_call,
+					     vcpu_call,	    multicall,	 shared_page};
+
+	second_done++;
+	acts[attack_below(sizeof(acts) / sizeof(acts[0]))]();
+}
+
 static void tell_console(void)
 {
 	char line[320];
@@ -490,7 +491,7 @@ static void tell_console(void)
 
 	for (unsigned int i = 0; i < ATTACK_CLASSES; i++)
 		used = append(line, sizeof(line), used, " %s %lu", names[i], done[i]);
-	guest_print("ATTACKS %lu faults %lu%s", total, attack_faults, line);
+	guest_print("ATTACKS %lu faults %lu second %lu%s", total, attack_faults, second_done, line);
 }
 
 GUEST_TEST(attack)
@@ -501,8 +502,9 @@ GUEST_TEST(attack)
 	witness = (unsigned int)domu_number("witness", 0);
 	/* Its own id is part of it: one that is built anew does something else. */
 	seed = seed << 16 | own_id();
-	state = seed * 0x9e3779b97f4a7c15ull + 1;
+	attack_seed(seed);
 	attack_init();
+	CHECK(!domu_has_word("both") || attack_second(second, ~seed), "no second vCPU");
 	while (total < n) {
 		choose();
 		total++;
