@@ -145,32 +145,46 @@ static void free_below(struct p2m *p, uint64_t e, unsigned level, struct p2m_bat
 	}
 }
 
-int p2m_release(struct domain *d)
+/* Frees the tables of the next GiB that has any, at most 513 pages. False: there are none left, nor the root. */
+static bool release_some(struct p2m *p)
 {
-	struct p2m *p = &d->arch.p2m;
-
-	if (!p->root)
-		return 0;
-	/* A GiB of tables per step: at most 513 pages. */
-	for (; p->release_gfn < ENTRIES; p->release_gfn++) {
+	for (; p->root && p->release_gfn < ENTRIES; p->release_gfn++) {
 		uint64_t *l3, l4e = p->root[p->release_gfn];
 
 		if (!is_table(l4e, 4))
 			continue;
 		l3 = table_of(l4e);
 		for (unsigned i = 0; i < ENTRIES; i++) {
-			if (!is_table(l3[i], 3))
+			uint64_t e = l3[i];
+
+			if (!is_table(e, 3))
 				continue;
-			free_below(p, l3[i], 3, NULL);
 			l3[i] = 0;
-			if (hypercall_should_yield())
-				return -ERESTART;
+			free_below(p, e, 3, NULL);
+			return true;
 		}
-		table_free(p, l3);
 		p->root[p->release_gfn] = 0;
+		table_free(p, l3);
 	}
-	table_free(p, p->root);
+	if (p->root)
+		table_free(p, p->root);
 	p->root = NULL;
+	return false;
+}
+
+int p2m_release(struct domain *d)
+{
+	struct p2m *p = &d->arch.p2m;
+	bool more = true;
+
+	while (more) {
+		/* Others may look for its pages until the end: who has a grant of it, who maps its memory. */
+		write_lock(&p->lock);
+		more = release_some(p);
+		write_unlock(&p->lock);
+		if (more && hypercall_should_yield())
+			return -ERESTART;
+	}
 	return 0;
 }
 
