@@ -395,12 +395,10 @@ static int release_resources(struct domain *d)
 	return release_frames(d, &d->pages);
 }
 
-int domain_kill(struct domain *d)
+static int kill_step(struct domain *d)
 {
 	int ret;
 
-	if (d == current_domain())
-		return -EINVAL;
 	if (d->dying == DOMAIN_DEAD)
 		return 0;
 	begin_dying(d);
@@ -408,17 +406,26 @@ int domain_kill(struct domain *d)
 	if (ret)
 		return ret;
 	spin_lock(&d->lock);
-	if (d->dying == DOMAIN_DEAD) {
-		/* Two callers went through the steps side by side. */
-		spin_unlock(&d->lock);
-		return 0;
-	}
 	__atomic_store_n(&d->dying, DOMAIN_DEAD, __ATOMIC_SEQ_CST);
 	spin_unlock(&d->lock);
 	/* Second of three, see free_domain(): the domain is dead. */
 	event_send_hwdom_virq(VIRQ_DOM_EXC);
 	domain_put(d);
 	return 0;
+}
+
+int domain_kill(struct domain *d)
+{
+	int ret;
+
+	if (d == current_domain())
+		return -EINVAL;
+	/* The steps of two callers must not mix: whoever comes second tries again, until the first one is through. */
+	if (__atomic_exchange_n(&d->being_killed, true, __ATOMIC_ACQUIRE))
+		return -ERESTART;
+	ret = kill_step(d);
+	__atomic_store_n(&d->being_killed, false, __ATOMIC_RELEASE);
+	return ret;
 }
 
 /* ---- Who may do what ---- */

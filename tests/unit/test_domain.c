@@ -345,6 +345,27 @@ static void no_new_parts_while_dying(void **state)
 		;
 }
 
+/* The toolstack may ask twice at one time: the second caller comes back until the first one is through. */
+static void two_callers_kill_one_after_the_other(void **state)
+{
+	struct domain *d = life_domain(1, 3);
+
+	(void)state;
+	domain_get(d);
+	d->being_killed = true; /* another CPU is at it */
+	assert_int_equal(domain_kill(d), -ERESTART);
+	assert_int_equal(d->dying, DOMAIN_ALIVE);
+	d->being_killed = false;
+	life_restarts = 1;
+	assert_int_equal(domain_kill(d), -ERESTART);
+	assert_false(d->being_killed);
+	life_restarts = 0;
+	assert_int_equal(domain_kill(d), 0);
+	assert_int_equal(domain_kill(d), 0);
+	assert_int_equal(d->dying, DOMAIN_DEAD);
+	domain_put(d);
+}
+
 /* ---- Shutdown ---- */
 
 static void shutdown_stops_and_tells(void **state)
@@ -636,6 +657,7 @@ int main(void)
 		T(target_is_not_inherited),
 		T(kill_stops_what_runs),
 		T(no_new_parts_while_dying),
+		T(two_callers_kill_one_after_the_other),
 		T(shutdown_stops_and_tells),
 		T(suspend_and_resume),
 		T(resume_at_once),

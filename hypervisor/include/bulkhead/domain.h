@@ -58,6 +58,7 @@ struct domain {
 	struct vcpu **vcpus; /* max_vcpus pointers; NULL: not created */
 
 	enum dying_state dying;
+	bool being_killed;	/* somebody is in domain_kill() (atomic) */
 	bool shutting_down;	/* shutdown requested, vCPUs not all stopped */
 	bool shut_down;		/* all vCPUs are stopped */
 	unsigned shutdown_code; /* SHUTDOWN_*; ~0U: none */
