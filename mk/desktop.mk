@@ -71,7 +71,7 @@ install-desktop: desktop install-gui-daemon
 	install -m 755 $(O)/desktop/qube $(O)/desktop/qube-session $(DESTDIR)$(PREFIX)/bin/
 	for name in $(DESKTOP_NAMES); do ln -sfn qube $(DESTDIR)$(PREFIX)/bin/qvm-$$name; done
 	install -m 755 $(O)/desktop/qube-manager $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $(O)/desktop/qube-domain $(O)/desktop/qrexec-prompt desktop/qrexec-start-qube \
+	install -m 755 $(O)/desktop/qube-domain $(O)/desktop/qrexec-prompt desktop/qrexec-start-qube desktop/block \
 		$(addprefix $(O)/desktop/,qube-menu qube-menu-update in-session) desktop/session/desktop-session \
 		qrexec/etc/lib/qubes-session-ready $(DESTDIR)$(PREFIX)/lib/qubes/
 	for file in openbox.xml tint2rc dunstrc; do sed 's|@LIBDIR@|$(PREFIX)/lib/qubes|' desktop/session/$$file \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libxl.h>
 #include <libxl_utils.h>
@@ -16,6 +17,8 @@
  */
 #define GRANT_FRAMES 1024
 #define DISKS_MAX    8
+/* In place of libxl's default, which takes longer than libxl waits where all is slow. */
+#define BLOCK_SCRIPT "/usr/lib/qubes/block"
 
 static libxl_ctx *context;
 
@@ -57,6 +60,8 @@ static int add_disk(libxl_device_disk *disk, char *text)
 	disk->format = LIBXL_DISK_FORMAT_RAW;
 	disk->readwrite = *mode == 'w';
 	disk->is_cdrom = 0;
+	if (!access(BLOCK_SCRIPT, X_OK))
+		disk->script = strdup(BLOCK_SCRIPT);
 	return disk->pdev_path && disk->vdev ? 0 : -1;
 }
 
