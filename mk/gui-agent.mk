@@ -91,7 +91,7 @@ install-gui-agent: $(GUI_AGENT) $(O)/gui/gui-icon-sender
 	install -m 755 $(GUI_AGENT) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 gui/agent/session/gui-session $(O)/gui/gui-icon-sender $(DESTDIR)$(PREFIX)/lib/bulkhead/
 	for unit in gui/agent/session/*.service gui/agent/session/*.target; do \
-		sed 's|@PREFIX@|$(PREFIX)|' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/user/$${unit##*/}; done
+		sed 's|@PREFIX@|$(PREFIX)|g' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/user/$${unit##*/}; done
 	install -m 644 gui/agent/session/modprobe.conf $(DESTDIR)$(PREFIX)/lib/modprobe.d/bulkhead-gui.conf
 	install -m 644 gui/agent/session/modules.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/bulkhead-gui.conf
 	install -m 644 gui/agent/session/udev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-bulkhead-gui.rules
