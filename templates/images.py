@@ -167,6 +167,7 @@ def dom0_root():
     staged = stage("dom0", DOM0_INSTALL)
     for path in ("etc/modules-load.d", "etc/modprobe.d", "etc/udev/rules.d"):
         debian_tree.copy_files(os.path.join(QUBE, "root", path), os.path.join(staged, path))
+    debian_tree.copy_files(os.path.join(DOM0, "root"), staged)
     fill_qubes(staged)
     nothing_to_update(staged)
     for unit in DOM0_ENABLED:
