@@ -347,22 +347,22 @@ GUEST_TEST(ping_pong)
 	CHECK(taken[0] == 300, "%u came", taken[0]);
 }
 
-static volatile unsigned int deaf;
+static volatile unsigned int halts;
 
-/* With interrupts off only an NMI ends this. */
-static void halt_deaf(void)
+/* Interrupts are on and taken, but only an NMI ends this. */
+static void halt_until_nmi(void)
 {
 	unsigned int n = nmis[1];
 
-	deaf++;
+	halts++;
 	while (nmis[1] == n)
 		__asm__ volatile("hlt" : : : "memory");
 }
 
 static void give_halt(void)
 {
-	deaf = 0;
-	give(halt_deaf);
+	halts = 0;
+	give(halt_until_nmi);
 }
 
 GUEST_TEST(nmi_to_the_other)
@@ -380,17 +380,17 @@ GUEST_TEST(nmi_to_the_other)
 	CHECK(on_ap(nothing), "no answer");
 	n = done;
 	give_halt();
-	CHECK(reaches(&deaf, 1), "it does not take the work");
+	CHECK(reaches(&halts, 1), "it does not take the work");
 	pass_time();
 	ipi(AP_ID, VECTOR);
 	pass_time();
-	CHECK(done == n, "an interrupt woke it");
+	CHECK(done == n, "an interrupt ended it");
 	/* One that comes just before the halt does not end it. */
 	for (uint64_t end = time_now() + LIMIT; done == n && time_now() < end;) {
 		ipi(AP_ID, ICR_NMI);
 		pass_time();
 	}
-	CHECK(done == n + 1, "an NMI did not wake it");
+	CHECK(done == n + 1, "an NMI did not end it");
 	CHECK(vcpu_op(VCPUOP_send_nmi, 2, NULL) == -XEN_ENOENT,
 	      "an NMI to a vCPU that does not exist");
 }
@@ -406,7 +406,7 @@ GUEST_TEST(init_and_sipi_again)
 	/* In the middle of a halt, too, and without waiting for it in between. Work that it has not taken would wait
 	 * for it, and be taken by it when it has started again. */
 	give_halt();
-	CHECK(reaches(&deaf, 1), "it does not take the work");
+	CHECK(reaches(&halts, 1), "it does not take the work");
 	ipi(AP_ID, ICR_INIT);
 	CHECK(start(), "it does not start");
 	CHECK(on_ap(nothing), "no answer");

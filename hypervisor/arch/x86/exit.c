@@ -178,6 +178,12 @@ void exit_hlt(struct vcpu *v, unsigned length)
 	 * not wait so). The last one to go takes the domain with it, as it would run no more.
 	 */
 	vcpu_set_flag(v, VPF_DOWN);
+	/* The flag first, then the look: who starts us does it the other way round. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (READ_ONCE(v->arch.sipi_pending)) {
+		vcpu_clear_flag(v, VPF_DOWN);
+		return;
+	}
 	DOMAIN_FOR_EACH_VCPU (d, other, i)
 		last &= (READ_ONCE(other->pause_flags) & VPF_DOWN) != 0;
 	if (last) {

@@ -392,7 +392,8 @@ bool arch_vcpu_has_work(struct vcpu *v)
 {
 	bool interrupts = v->arch.rflags & X86_EFLAGS_IF;
 
-	if (v->arch.inject.valid || v->arch.deferred ||
+	/* A start-up IPI that came while the halt was on its way must not be lost in it. */
+	if (READ_ONCE(v->arch.sipi_pending) || v->arch.inject.valid || v->arch.deferred ||
 	    (v->arch.nmi_pending && !v->arch.nmi_blocked))
 		return true;
 	return interrupts && (v->arch.upcall_pending_legacy || vlapic_deliverable(v) >= 0);
