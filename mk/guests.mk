@@ -49,7 +49,7 @@ $(foreach d,$(DOMU_SRCS:.c=),$(eval $(call domu_parts,$(d))))
 
 guest-programs: $(GUEST_ELFS)
 oracle: guest-programs
-	+$(Q)HYPERVISOR=xen MAKE='$(MAKE)' O='$(O)' $(PYTHON) tests/run $(TESTS:%=--only '%') --record guests
+	+$(Q)HYPERVISOR=xen MAKE='$(MAKE)' O='$(O)' $(PYTHON) tests/run $(TESTS:%=--only '%') --record guests xl
 .PHONY: guest-programs oracle
 .SECONDARY: $(GUEST_LIB_OBJS) $(GUEST32_OBJS) $(GUEST32_SRCS:%=$(O)/guests/obj32/%.o) $(GUEST_SRCS:%=$(O)/guests/obj/%.o) $(DOMU_SRCS:%=$(O)/guests/obj/%.o)
 -include $(GUEST_LIB_OBJS:.o=.d) $(GUEST32_OBJS:.o=.d) $(GUEST32_SRCS:%=$(O)/guests/obj32/%.d) $(GUEST_SRCS:%=$(O)/guests/obj/%.d) $(DOMU_SRCS:%=$(O)/guests/obj/%.d)

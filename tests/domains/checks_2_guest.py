@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # One guest: creation and destruction, then every command on a guest that lives through all of them.
 import hashlib
+import json
 import os
 import re
 
-from lib import (BZIMAGE, Guest, RANDOM, WORK, cpus, disk, domains, free_pages, image, last_line, left_behind, need,
-                 run, sh, until, vif, xenstore, xl)
+from lib import (BZIMAGE, Guest, RANDOM, WORK, answer, cpus, disk, domains, free_pages, image, last_line, left_behind,
+                 need, run, sh, until, value, vif, xenstore, xl)
 
 WORKER = "worker"
 worker_now = []
@@ -19,6 +20,8 @@ def check_create_destroy():
     guest.up()
     need(domains()["first"][1:3] == (256, 1), f"xl list says {domains()['first']}")
     need(guest.run("echo $((6 * 7))") == "42", "the console's input does not arrive")
+    for name in ("type", "guest_type", "version/major", "version/minor", "properties/features", "properties/pagesize"):
+        value(name.replace("/", "-"), guest.run(f"cat /sys/hypervisor/{name}"))
     memory = int(guest.run("awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo"))
     need(190 < memory < 256, f"{memory} MiB of memory")
     bad = guest.run("dmesg | grep -E 'BUG:|WARNING: CPU|Call Trace|Oops|unchecked MSR|RIP: 0010' | head -n 1; true")
@@ -39,6 +42,18 @@ def worker():
         worker_now[:] = [guest.create().up()]
         guest.run("modprobe xen-blkfront; modprobe xen-netfront; until [ -b /dev/xvdb ]; do sleep 1; done")
     return worker_now[0]
+
+
+def check_list_long():
+    """What the toolstack and the store say of the guest."""
+    guest = worker()
+    found, = json.loads(xl("list", "-l", WORKER))
+    need(found["domid"] == guest.domid and found["config"]["c_info"]["name"] == WORKER, str(found)[:100])
+    need(found["config"]["c_info"]["type"] == "pvh" and found["config"]["b_info"]["max_vcpus"] == 4, str(found)[:100])
+    value("configuration", json.dumps(found["config"]["b_info"], sort_keys=True))
+    base = f"/local/domain/{guest.domid}"
+    lines = [line for line in sh("xenstore-ls", "-f", base).splitlines() if "/device/" not in line]
+    value("store", [line.split(" = ")[0][len(base):] for line in lines])
 
 
 def check_block():
@@ -119,6 +134,7 @@ def check_vcpu_list():
     rows = re.findall(rf"^{WORKER} +{guest.domid} +(\d) +(\S+) +(\S+)", text, re.M)
     need([row[0] for row in rows] == ["0", "1", "2", "3"], text)
     need([row[2] for row in rows][2:] == ["--p", "--p"] and rows[2][1] == "-", text)
+    value("offline", [row[1:] for row in rows[2:]])
 
 
 def vcpu_row(guest, number):
@@ -135,8 +151,15 @@ def check_vcpu_pin():
     need(vcpu_row(guest, 1)[1] == str(last), f"it ran elsewhere: {vcpu_row(guest, 1)[0]}")
     xl("vcpu-pin", WORKER, "all", "all", "all")
     need("all / all" in xl("vcpu-list", WORKER), "it stays pinned")
-    code, out = run("xl", "vcpu-pin", WORKER, "0", "7")
-    need(code != 0, f"a CPU that does not exist is accepted: {last_line(out)}")
+    xl("vcpu-pin", WORKER, "0", "-", "0")
+    need(vcpu_row(guest, 0)[0].strip().endswith("all / 0") or last == 0, f"soft only: {vcpu_row(guest, 0)[0]}")
+    xl("vcpu-pin", WORKER, "0", "0", "-")
+    need(vcpu_row(guest, 0)[0].strip().endswith("0 / 0") or last == 0, f"hard only: {vcpu_row(guest, 0)[0]}")
+    xl("vcpu-pin", WORKER, "all", "all", "all")
+    need(answer("absent-cpu", "xl", "vcpu-pin", WORKER, "0", "7"), "a CPU that does not exist is accepted")
+    need(answer("absent-vcpu", "xl", "vcpu-pin", WORKER, "9", "0"), "a vCPU that does not exist is accepted")
+    answer("forced", "xl", "vcpu-pin", "-f", WORKER, "0", "0")
+    xl("vcpu-pin", WORKER, "all", "all", "all")
 
 
 def online(guest, count):
@@ -166,8 +189,7 @@ def check_mem_set():
     xl("mem-set", WORKER, "192")
     until("the guest takes it again", lambda: domains()[WORKER][1] == 192)
     guest.run("dd if=/dev/zero of=/run/fill bs=1M count=40 2>/dev/null; rm /run/fill")
-    code, out = run("xl", "mem-set", WORKER, "4000")
-    need(code != 0, f"more than the maximum is accepted: {last_line(out)}")
+    need(answer("beyond", "xl", "mem-set", WORKER, "4000"), "more than the maximum is accepted")
 
 
 def check_sysrq():
@@ -181,6 +203,26 @@ def check_trigger():
     guest = worker()
     xl("trigger", WORKER, "nmi", "0")
     guest.run("until awk '/NMI:/ { n = $2 } END { exit !n }' /proc/interrupts; do sleep 1; done")
+    # Buttons that a PVH guest does not have: nothing happens.
+    for name in ("power", "sleep", "reset", "init", "s3resume"):
+        answer(name, "xl", "trigger", WORKER, name)
+    answer("absent-vcpu", "xl", "trigger", WORKER, "nmi", "77")
+    need(guest.run("echo on") == "on" and "p" not in guest.state(), f"its state is {guest.state()}")
+
+
+def check_guest_claims():
+    """What was claimed for its creation is taken."""
+    worker()
+    need(re.search(rf"^{WORKER} .* 0$", xl("claims"), re.M), xl("claims"))
+    value("outstanding", re.search(r"^outstanding_claims *: (.*)$", xl("info"), re.M)[1])
+
+
+def check_guest_debug_keys():
+    """The hypervisor's list of domains has it."""
+    guest = worker()
+    xl("dmesg", "-c")
+    xl("debug-keys", "q")
+    need(re.search(rf"[Dd]omain {guest.domid}\b", xl("dmesg")), "key q does not print the guest")
 
 
 def check_guest_uptime():
@@ -191,12 +233,19 @@ def check_guest_credit2():
     worker()
     xl("sched-credit2", "-d", WORKER, "-w", "512", "-c", "50")
     need(re.search(rf"^{WORKER} +\d+ +512 +50$", xl("sched-credit2", "-d", WORKER), re.M), xl("sched-credit2"))
+    need(re.search(rf"^{WORKER} +\d+ +512 +50$", xl("sched-credit2"), re.M), xl("sched-credit2"))
+    answer("cap", "xl", "sched-credit2", "-d", WORKER, "-c", "70000")
     xl("sched-credit2", "-d", WORKER, "-w", "256", "-c", "0")
 
 
 def check_guest_xentop():
     worker()
-    need(re.search(rf"^ *{WORKER} ", sh("xentop", "-b", "-i", "1", "-n", "-x"), re.M), "the guest is not there")
+    text = sh("xentop", "-b", "-i", "1", "-n", "-v", "-x", "-r")
+    row = re.search(rf"^ *{WORKER} +(.*)$", text, re.M)
+    need(row, "the guest is not there")
+    # Memory, its maximum, vCPUs, network interfaces, block devices.
+    fields = row[1].split()
+    need(fields[7] == "4" and fields[8] == "1" and fields[11] == "2", row[1])
 
 
 def check_reboot():
@@ -219,12 +268,17 @@ def check_mem_max():
     xl("mem-max", WORKER, "256")
     text = xl("list", "-l", WORKER)
     need('"max_memkb": 262144' in text, "xl list -l has another maximum")
+    need(answer("beyond", "xl", "mem-set", WORKER, "300"), "more than the maximum is accepted")
+    answer("less-than-it-has", "xl", "mem-max", WORKER, "64")
 
 
 def check_crash():
     guest = worker()
     os.write(guest.master, b"0 echo c > /proc/sysrq-trigger\n")
     until("xl list shows the crash", lambda: "c" in guest.state())
+    value("state", guest.state())
+    for command in (("shutdown",), ("pause",), ("unpause",), ("mem-set", "100"), ("trigger", "nmi"), ("sysrq", "h")):
+        answer(command[0], "xl", command[0], WORKER, *command[1:])
     guest.destroy()
 
 

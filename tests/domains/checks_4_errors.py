@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from lib import (Guest, HERE, WORK, domains, free_pages, image, left_behind, need, run, sh, until, xenstore, xl)
+from lib import (Guest, HERE, WORK, domains, free_pages, image, left_behind, need, run, sh, until, value, xenstore, xl)
 
 # bh.cycles= on the kernel command line: more of them.
 CYCLES = int(re.search(r"bh\.cycles=(\d+)|$", sh("cat", "/proc/cmdline"))[1] or 20)
@@ -21,7 +21,10 @@ def refused(guest, *words):
     need(any(word in out for word in words), f"xl create does not say why: {out.strip()[-300:]}")
     until("no domain is left", lambda: list(domains()) == ["Domain-0"])
     left_behind(pages, store)
-    return next(line.split("error: ")[-1] for line in out.splitlines() if any(word in line for word in words))
+    reason = next(line.split("error: ")[-1] for line in out.splitlines() if any(word in line for word in words))
+    # Without ids of processes and domains.
+    value("says", f"{code} {re.sub(r'[[]?[0-9]{2,}[]]?|Domain [0-9]+', 'N', reason)}")
+    return reason
 
 
 def check_too_little_memory():

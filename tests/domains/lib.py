@@ -30,6 +30,15 @@ def need(condition, text):
         raise Failed(text)
 
 
+# What has to be the same on stock Xen, by the check that is running: see main.py.
+values = []
+
+
+def value(key, text):
+    """Something to compare with what was recorded on stock Xen. The key is one word, and unique in its check."""
+    values.append(f"{key} {' '.join(str(text).split())}".strip())
+
+
 def last_line(text):
     lines = text.strip().splitlines()
     return lines[-1] if lines else "no output"
@@ -60,6 +69,19 @@ def sh(*command, timeout=LIMIT):
 
 def xl(*words, timeout=LIMIT):
     return sh("xl", *words, timeout=timeout)
+
+
+def progress(text):
+    """For who reads the log of a check that takes long; in seconds since the start of dom0."""
+    print(f"[{time.monotonic():.0f}] {text}", flush=True)
+
+
+def answer(key, *command):
+    """Exit code of a command that is to answer as on stock Xen; its complaint counts as well, but for domain ids."""
+    code, out = run(*command)
+    words = re.sub(r"Domain \d+", "Domain N", complaint(out)) if code else ""
+    value(key, f"{code} {words}")
+    return code
 
 
 def until(what, condition, timeout=LIMIT):

@@ -24,6 +24,7 @@ def clean_up():
 
 def one(name, function):
     begun = time.monotonic()
+    lib.values.clear()
     try:
         note = function() or ""
         line = f"TEST {name}: ok {note} ({time.monotonic() - begun:.0f} s)"
@@ -32,8 +33,9 @@ def one(name, function):
             traceback.print_exc()
         line = f"TEST {name}: FAIL {type(problem).__name__}: {problem}".replace("\n", " ")
         clean_up()
-    print(line, flush=True)
-    return line
+    lines = [f"VALUE {name} {text}" for text in lib.values] + [line]
+    print("\n".join(lines), flush=True)
+    return lines
 
 
 def main():
@@ -45,7 +47,7 @@ def main():
         for name, function in list(vars(__import__(module)).items()):
             word = name[len(PREFIX):]
             if name.startswith(PREFIX) and (not wanted or word in wanted):
-                lines.append(one(word, function))
+                lines += one(word, function)
     # Once more in one piece: messages of the hypervisor may have come in the middle of a line.
     time.sleep(1)
     print("\n" + "\n".join(lines), flush=True)

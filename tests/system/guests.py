@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Runs the bare-metal test kernels as dom0 and compares what they print with the oracle's record.
-import fnmatch
 import glob
 import os
 import re
 import struct
-import subprocess
 import time
 
 from harness.report import OUT, build_hypervisor, make, tail
-from images import debian
-from . import machine
+from . import machine, oracle
 from .boot import BAD_LINES, HYPERVISOR, medium
 
 PLACES = ("tests/guests", "tests/guests/x86_32")
-ORACLE = "tests/oracle"
-DIFFERENCES = os.path.join(ORACLE, "differences.txt")
 # Seeds that the run of every day does not use.
 SOAK_FIRST, SOAK_SEEDS = 1000, 20
 LINES = re.compile(r"^(RESULT (\w+): (ok|FAIL.*)|VALUE (.*))$", re.M)
@@ -88,55 +83,22 @@ def boot(name, words="guest-words", limit=300, smp=None):
     return [m for m in LINES.finditer(vm.text)], vm, problem
 
 
-def versions(name):
-    qemu = subprocess.run(["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, text=True, check=True)
-    return [f"# hypervisor: {debian.XEN_PACKAGE} {debian.candidate(debian.XEN_PACKAGE)}",
-            f"# emulator: {qemu.stdout.splitlines()[0]}",
-            f"# machine: bios-vtd, -smp 1, 2048 MiB, dom0_mem=256M {hypervisor_words(name)}".rstrip()]
-
-
-def record(name, lines):
-    os.makedirs(ORACLE, exist_ok=True)
-    with open(os.path.join(ORACLE, f"{name}.txt"), "w", encoding="ascii") as f:
-        f.write("\n".join(versions(name) + [m[0] for m in lines]) + "\n")
-
-
-def recorded(name):
-    try:
-        with open(os.path.join(ORACLE, f"{name}.txt"), encoding="ascii") as f:
-            return [line.rstrip("\n") for line in f if not line.startswith("#")]
-    except FileNotFoundError:
-        return None
-
-
-def differences():
-    """Lines "guest test: why" or "guest VALUE text…: why": where stock Xen is not the model."""
-    known = {}
-    if os.path.exists(DIFFERENCES):
-        with open(DIFFERENCES, encoding="ascii") as f:
-            for line in f:
-                if line.strip() and not line.startswith("#"):
-                    key, _, why = line.partition(": ")
-                    known[key.strip()] = why.strip()
-    return known
-
-
 def compare(stage, name, lines):
-    oracle = recorded(name)
-    if oracle is None:
+    record = oracle.recorded(name)
+    if record is None:
         stage.fail(f"{name}.oracle", "nothing is recorded: run make oracle")
         return
-    known = differences()
+    known = oracle.differences()
     values = {m[4] for m in lines if m[4] is not None}
-    for line in oracle:
+    for line in record:
         found = LINES.match(line)
         if found[4] is not None and found[4] not in values:
             word = " ".join(found[4].split()[:2]).rstrip(":")
-            if not any(fnmatch.fnmatchcase(f"{name} VALUE {word}", key) for key in known):
+            if not oracle.is_known(known, name, word):
                 ours = [v for v in values if v.split()[:2] == found[4].split()[:2]]
                 stage.fail(f"{name}.value", f"the oracle has '{found[4]}', here it is '{'; '.join(ours)}'")
     seen = {m[2] for m in lines if m[2]}
-    for line in oracle:
+    for line in record:
         found = LINES.match(line)
         if found[2] and found[2] not in seen:
             stage.fail(f"{name}.{found[2]}", "no result line, but the oracle has one")
@@ -146,7 +108,7 @@ def compare(stage, name, lines):
 
 def run(stage, options):
     # A kernel that stock Xen cannot run is not run there, and has no record.
-    ours_only = {key.split()[0] for key in differences() if key.endswith(" *")}
+    ours_only = {key.split()[0] for key in oracle.differences() if key.endswith(" *")}
     wanted = [n for n in names() if stage.wanted(n) and not (HYPERVISOR == "xen" and n in ours_only)]
     if not build_hypervisor(stage, HYPERVISOR):
         return
@@ -166,7 +128,7 @@ def run_one(stage, options, name, smp, ours_only):
     label = f"{name}-smp{smp}" if smp else name
     if problem:
         stage.fail(f"{label}.run", problem, vm.tail(25))
-    known = differences()
+    known = oracle.differences()
     passed = 0
     for m in lines:
         if m[2] and m[3] == "ok":
@@ -178,7 +140,8 @@ def run_one(stage, options, name, smp, ours_only):
     elif not problem:
         stage.fail(f"{label}.run", "no result line", vm.tail())
     if options.record and not problem:
-        record(name, lines)
+        words = f"bios-vtd, -smp 1, 2048 MiB, dom0_mem=256M {hypervisor_words(name)}".rstrip()
+        oracle.write(name, words, [m[0] for m in lines])
     elif not options.record and not ours_only:
         compare(stage, name, lines)
 
