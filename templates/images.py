@@ -4,6 +4,8 @@ import glob
 import inspect
 import os
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 from harness.report import make
@@ -150,6 +152,19 @@ def qube_initramfs():
     return cached("qube-initramfs", ".cpio", key, build_initramfs)
 
 
+def fill_menu(place, root):
+    """The template's applications, as its own service lists them: dom0's menu has them before the template ever ran."""
+    with tempfile.TemporaryDirectory(prefix="menu-") as work:
+        run(["debugfs", "-R", f"rdump /usr/share/applications {work}", root])
+        listed = os.path.join(work, "list")
+        with open(listed, "wb") as f:
+            subprocess.run(["sh", os.path.join(HERE, "../qrexec/etc/lib/desktop-run"), "list"], stdout=f, check=True,
+                           stdin=subprocess.DEVNULL, env=dict(os.environ, QUBES_APPLICATIONS=os.path.join(work, "applications")))
+        # Its reader has no rights but to read.
+        os.chmod(work, 0o755)
+        run([os.path.join(OUT, "desktop/qube-menu-update"), "--dir", os.path.join(place, "menus"), "--from", listed, "debian"])
+
+
 def fill_qubes(staged):
     """The qubes of a new machine: their list, and what they boot. The template's root is on a disk of its own."""
     place = os.path.join(staged, "var/lib/qubes")
@@ -158,6 +173,7 @@ def fill_qubes(staged):
     shutil.copy(os.path.join(DOM0, "qubes.xml"), place)
     shutil.copy(debian.kernel_elf(), os.path.join(place, "kernel/vmlinux"))
     shutil.copy(qube_initramfs(), os.path.join(place, "kernel/initramfs"))
+    fill_menu(place, base("qube-desktop", packages("desktop"), "qube"))
     os.symlink(TEMPLATE_DISK, os.path.join(place, "qubes/debian/root.img"))
 
 
