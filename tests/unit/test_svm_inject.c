@@ -154,7 +154,7 @@ static void interrupt(void **state)
 static void interrupt_cut_short(void **state)
 {
 	(void)state;
-	static const unsigned types[] = { EVENT_INTR, TYPE_EXCEPTION };
+	static const unsigned types[] = {EVENT_INTR, TYPE_EXCEPTION};
 
 	for (unsigned i = 0; i < 4; i++) {
 		setup(state);
