@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Two vCPUs: start and stop, interrupts of all kinds between them, events, timers and states of another vCPU.
-// machine: vcpus=2
+// machine: vcpus=2 icount
 #include "guest.h"
 #include <xen/errno.h>
 #include <xen/event_channel.h>

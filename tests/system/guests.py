@@ -117,28 +117,24 @@ def run(stage, options):
         stage.fail("build", "the test kernels do not build", tail(output))
         return
     for name in wanted:
-        run_one(stage, options, name, None, name in ours_only)
-        # vCPUs that share a CPU, as the oracle has it; and here also such that really run at one time.
-        if HYPERVISOR != "xen" and "vcpus" in machine_options(name):
-            run_one(stage, options, name, int(machine_options(name)["vcpus"]), name in ours_only)
+        run_one(stage, options, name, name in ours_only)
 
 
-def run_one(stage, options, name, smp, ours_only):
-    lines, vm, problem = boot(name, smp=smp)
-    label = f"{name}-smp{smp}" if smp else name
+def run_one(stage, options, name, ours_only):
+    lines, vm, problem = boot(name)
     if problem:
-        stage.fail(f"{label}.run", problem, vm.tail(25))
+        stage.fail(f"{name}.run", problem, vm.tail(25))
     known = oracle.differences()
     passed = 0
     for m in lines:
         if m[2] and m[3] == "ok":
             passed += 1
         elif m[2] and not (HYPERVISOR == "xen" and f"{name} {m[2]}" in known):
-            stage.fail(f"{label}.{m[2]}", m[3])
+            stage.fail(f"{name}.{m[2]}", m[3])
     if passed:
-        stage.ok(label, f"{passed} tests", count=passed)
+        stage.ok(name, f"{passed} tests", count=passed)
     elif not problem:
-        stage.fail(f"{label}.run", "no result line", vm.tail())
+        stage.fail(f"{name}.run", "no result line", vm.tail())
     if options.record and not problem:
         words = f"bios-vtd, -smp 1, 2048 MiB, dom0_mem=256M {hypervisor_words(name)}".rstrip()
         oracle.write(name, words, [m[0] for m in lines])
