@@ -50,8 +50,9 @@ def medium(kernel_words, hv_words="", dom0_mem="1024M", modules=None, hypervisor
                    framebuffer)
 
 
-# The prompt of a login may come just before a result.
+# The prompt of a login may come just before a line of the tests.
 PROMPT = "(?:.*login: )?"
+DEBIAN = rf"^{PROMPT}BULKHEAD-DEBIAN"
 RESULT = rf"^{PROMPT}TEST (\S+): (ok|FAIL) ?(.*)$"
 
 
@@ -72,7 +73,7 @@ class Dom0Boot:
         devices = (machine.nvme(debian_root.debian_root(), throw_away=True) + machine.USB + machine.NET
                    + self.devices)
         with machine.Machine(self.name, image, self.kind, self.smp, self.mem, devices, limit=self.limit) as vm:
-            self._converse(vm, r"^BULKHEAD-DEBIAN")
+            self._converse(vm, DEBIAN)
         self._check_faults(vm)
 
     def run(self):
@@ -93,17 +94,17 @@ class Dom0Boot:
         self._check_faults(vm)
 
     def _converse(self, vm, marker=r"^BULKHEAD-USERSPACE"):
-        vm.when(r"^MOVE-TABLET\?", lambda vm, _: [vm.point(x, 9000) for x in (1000, 9000, 20000)])
-        vm.when(r"^PRESS-KEY\?", lambda vm, _: vm.key("a"))
-        vm.when(r"^LOOK-AT-DISPLAY\?", self._look)
-        vm.when(r"^TYPE-LINE\?", self._type)
-        vm.when(r"^MAIL\?", self._mail)
-        vm.when(r"^TEST dma:", self._after_attack)
-        vm.when(r"^WALK-TABLES\?", lambda vm, _: pagetables.check(self.stage, f"{self.name}.tables", vm))
+        vm.when(rf"^{PROMPT}MOVE-TABLET\?", lambda vm, _: [vm.point(x, 9000) for x in (1000, 9000, 20000)])
+        vm.when(rf"^{PROMPT}PRESS-KEY\?", lambda vm, _: vm.key("a"))
+        vm.when(rf"^{PROMPT}LOOK-AT-DISPLAY\?", self._look)
+        vm.when(rf"^{PROMPT}TYPE-LINE\?", self._type)
+        vm.when(rf"^{PROMPT}MAIL\?", self._mail)
+        vm.when(rf"^{PROMPT}TEST dma:", self._after_attack)
+        vm.when(rf"^{PROMPT}WALK-TABLES\?", lambda vm, _: pagetables.check(self.stage, f"{self.name}.tables", vm))
         try:
             seen = vm.wait_for(marker)
             self.stage.ok(f"{self.name}.userspace", f"{vm.arrived(seen.start()):.1f} s")
-            vm.wait_for(r"^TESTS-DONE")
+            vm.wait_for(rf"^{PROMPT}TESTS-DONE")
             reason = vm.wait_exit(180)
             wanted = {"poweroff": "guest-shutdown"}.get(self.end, "guest-reset")
             if reason == wanted:

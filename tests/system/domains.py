@@ -7,7 +7,7 @@ import re
 from harness.report import build_hypervisor
 from images import debian, debian_root, guest
 from . import machine, oracle
-from .boot import HYPERVISOR, PROMPT, RESULT, Dom0Boot, medium
+from .boot import DEBIAN, HYPERVISOR, PROMPT, RESULT, Dom0Boot, medium
 
 LIMIT = 1800
 DOMAINS_MEM = 6144
@@ -41,7 +41,7 @@ class DomainsBoot(Dom0Boot):
         devices += machine.nvme(guest.disk(), "nvme1", throw_away=True) + self.devices
         with machine.Machine(self.name, medium(words, self.hv_words), self.kind, self.smp, self.mem, devices,
                              icount=self.smp == 1, limit=self.limit) as vm:
-            self._converse(vm, r"^BULKHEAD-DEBIAN")
+            self._converse(vm, DEBIAN)
         self._check_faults(vm)
         return vm.text
 

@@ -8,7 +8,7 @@ from harness.report import build_hypervisor, make, tail
 from images import debian_root, qubes
 from templates import images
 from . import machine
-from .boot import HYPERVISOR, Dom0Boot, medium
+from .boot import DEBIAN, HYPERVISOR, Dom0Boot, medium
 
 LIMIT = 1500
 # What passes on stock Xen, as recorded by "make oracle".
@@ -46,7 +46,7 @@ class QubesBoot(Dom0Boot):
         devices += machine.nvme(images.qube_root("minimal"), "nvme2", throw_away=True) + self.devices
         with machine.Machine(self.name, medium(words, f"{GRANTS} {self.hv_words}".strip()), self.kind, self.smp, self.mem, devices,
                              icount=True, limit=self.limit) as vm:
-            self._converse(vm, r"^BULKHEAD-DEBIAN")
+            self._converse(vm, DEBIAN)
         self._check_faults(vm)
         if self.record:
             self._record(vm)

@@ -28,7 +28,7 @@ static struct svm_vcpu svm;
 static struct vmcb vmcb;
 static int deliverable, highest; /* vectors, -1: none */
 static uint8_t tpr;
-static unsigned accepted, accepted_vector, kicks;
+static unsigned offered, accepted, accepted_vector, kicks;
 
 int vlapic_deliverable(struct vcpu *v)
 {
@@ -54,9 +54,25 @@ void vlapic_set_tpr(struct vcpu *v, uint8_t value)
 	tpr = value;
 }
 
+void vlapic_offer(struct vcpu *v, uint8_t vector)
+{
+	(void)v;
+	assert_int_equal(offered, 0);
+	offered = vector;
+}
+
+void vlapic_withdraw(struct vcpu *v)
+{
+	(void)v;
+	assert_int_not_equal(offered, 0);
+	offered = 0;
+}
+
 void vlapic_accept(struct vcpu *v, uint8_t vector)
 {
 	(void)v;
+	assert_int_equal(offered, vector);
+	offered = 0;
 	accepted++;
 	accepted_vector = vector;
 	if (deliverable == vector)
@@ -84,7 +100,7 @@ static int setup(void **state)
 	this_one = &cpu;
 	deliverable = highest = -1;
 	tpr = 0;
-	accepted = kicks = 0;
+	offered = accepted = kicks = 0;
 	return 0;
 }
 
@@ -209,6 +225,13 @@ static void upcall_without_apic(void **state)
 	assert_true(vcpu.arch.upcall_pending_legacy);
 	prepare();
 	take_interrupt();
+	/* Another one, when the guest has this one already. */
+	vcpu.arch.upcall_pending_legacy = true;
+	exits(0);
+	assert_true(vcpu.arch.upcall_pending_legacy);
+	prepare();
+	assert_int_equal(vmcb.vintr >> VINTR_VECTOR_SHIFT & 0xff, 0xf3);
+	take_interrupt();
 	exits(0);
 	assert_false(vcpu.arch.upcall_pending_legacy);
 	assert_int_equal(accepted, 0);
@@ -236,6 +259,7 @@ static void task_priority(void **state)
 	assert_true(vmcb.cr_write & INTERCEPT_WRITE_CR8);
 	expect_offer(0x61);
 	assert_int_equal(vmcb.vintr & VINTR_TPR_MASK, 2);
+	exits(0);
 	/* Lower bits of the APIC's register are not in CR8, and stay. */
 	tpr = 0x25;
 	prepare();

@@ -61,6 +61,81 @@ static void test_concurrent_raises(void **state)
 	assert_int_equal(vlapic_highest_irr(vcpu(0)), -1);
 }
 
+#define OFFERED 0x41
+
+static unsigned posted;
+
+static void *poster(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < RAISES; i++) {
+		__atomic_fetch_add(&posted, 1, __ATOMIC_SEQ_CST);
+		vlapic_set_irq(vcpu(0), OFFERED, false);
+	}
+	__atomic_store_n(&stop_raising, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* The guest takes what it was offered, and looks for work, long before the exit that shows it: no post goes unseen. */
+static void test_raised_while_in_guest(void **state)
+{
+	unsigned seen = 0, turn = 0;
+	pthread_t thread;
+
+	(void)state;
+	stop_raising = posted = 0;
+	assert_int_equal(pthread_create(&thread, NULL, poster, NULL), 0);
+	for (;;) {
+		bool last = __atomic_load_n(&stop_raising, __ATOMIC_SEQ_CST);
+
+		while (vlapic_deliverable(vcpu(0)) >= 0) {
+			vlapic_offer(vcpu(0), OFFERED);
+			if (turn++ % 3 == 0) {
+				vlapic_withdraw(vcpu(0));
+				continue;
+			}
+			seen = __atomic_load_n(&posted, __ATOMIC_SEQ_CST);
+			vlapic_accept(vcpu(0), OFFERED);
+			wr(0, EOI, 0);
+		}
+		if (last)
+			break;
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(seen, RAISES);
+}
+
+static void test_raised_again(void **state)
+{
+	(void)state;
+	for (unsigned level = 0; level < 2; level++) {
+		/* Before it is offered it merges, also if it is offered in vain. */
+		vlapic_set_irq(vcpu(0), OFFERED, level);
+		vlapic_set_irq(vcpu(0), OFFERED, level);
+		vlapic_offer(vcpu(0), OFFERED);
+		fake_events[0].kicks = 0;
+		vlapic_set_irq(vcpu(0), OFFERED, level);
+		assert_int_equal(fake_events[0].kicks, 1);
+		vlapic_withdraw(vcpu(0));
+		vlapic_offer(vcpu(0), OFFERED);
+		vlapic_accept(vcpu(0), OFFERED);
+		assert_false(pending(0, OFFERED));
+		wr(0, EOI, 0);
+		/* Once the guest may have it, the next one follows. */
+		vlapic_set_irq(vcpu(0), OFFERED, level);
+		vlapic_offer(vcpu(0), OFFERED);
+		vlapic_set_irq(vcpu(0), OFFERED, level);
+		vlapic_accept(vcpu(0), OFFERED);
+		assert_true(pending(0, OFFERED));
+		assert_int_equal(rd(0, TMR + 16 * (OFFERED / 32)) >> (OFFERED % 32) & 1, level);
+		assert_int_equal(take(0), -1);
+		wr(0, EOI, 0);
+		assert_int_equal(take(0), OFFERED);
+		wr(0, EOI, 0);
+		assert_int_equal(take(0), -1);
+	}
+}
+
 #define PAIRS 100000
 
 static unsigned stuck, pairs_done;
@@ -117,6 +192,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_concurrent_raises),
 		T(test_concurrent_last_bit_of_word),
+		T(test_raised_while_in_guest),
+		T(test_raised_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

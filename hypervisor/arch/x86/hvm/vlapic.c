@@ -82,8 +82,16 @@ bool vlapic_raise(struct vlapic *vl, uint8_t vector, bool level)
 		__atomic_fetch_or(tmr, mask, __ATOMIC_SEQ_CST);
 	else if (READ_ONCE(*tmr) & mask)
 		__atomic_fetch_and(tmr, ~mask, __ATOMIC_SEQ_CST);
-	if (__atomic_fetch_or(irr, mask, __ATOMIC_SEQ_CST) & mask)
-		return false;
+	while (__atomic_fetch_or(irr, mask, __ATOMIC_SEQ_CST) & mask) {
+		if (READ_ONCE(vl->offered) != vector)
+			return false;
+		/* The guest may have taken it: this one follows then. If the vCPU's CPU was faster, IRR is free again. */
+		__atomic_store_n(&vl->again, true, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(irr, __ATOMIC_SEQ_CST) & mask) {
+			vcpu_kick(vl->vcpu);
+			return true;
+		}
+	}
 	__atomic_fetch_or(&vl->irr_words, word, __ATOMIC_SEQ_CST);
 	vcpu_kick(vl->vcpu);
 	return true;
@@ -174,14 +182,33 @@ int vlapic_highest_irr(struct vcpu *v)
 	return vl && vl->sw_enabled ? irr_top(vl) : -1;
 }
 
+void vlapic_offer(struct vcpu *v, uint8_t vector)
+{
+	struct vlapic *vl = v->arch.vlapic;
+
+	WRITE_ONCE(vl->again, false);
+	/* Who does not see it raised before the guest can take it: the guest sees all that this was about. */
+	__atomic_store_n(&vl->offered, vector, __ATOMIC_SEQ_CST);
+}
+
+void vlapic_withdraw(struct vcpu *v)
+{
+	WRITE_ONCE(v->arch.vlapic->offered, 0);
+}
+
 void vlapic_accept(struct vcpu *v, uint8_t vector)
 {
 	struct vlapic *vl = v->arch.vlapic;
-	unsigned isr = vlapic_vector_word(LAPIC_ISR, vector);
+	unsigned isr = vlapic_vector_word(LAPIC_ISR, vector),
+		 tmr = vlapic_vector_word(LAPIC_TMR, vector);
 
-	if (!vl)
-		return;
 	irr_clear(vl, vector);
+	WRITE_ONCE(vl->offered, 0);
+	/* A raise that was for an earlier offer and is late makes one interrupt too many, as a spurious one does no harm. */
+	if (__atomic_load_n(&vl->again, __ATOMIC_SEQ_CST)) {
+		WRITE_ONCE(vl->again, false);
+		vlapic_raise(vl, vector, vlapic_reg(vl, tmr) & BIT32(vector % 32));
+	}
 	vlapic_put(vl, isr, vlapic_reg(vl, isr) | BIT32(vector % 32));
 	if (vector > vl->isr_top)
 		WRITE_ONCE(vl->isr_top, vector);

@@ -71,8 +71,8 @@ struct vlapic_timer {
 
 /*
  * The page of registers is laid out as the architecture has it: it is what gets saved and restored. Its own CPU changes
- * it, with these exceptions: IRR, TMR and `esr_pending` are changed by anybody, atomically. Others read the identifiers,
- * `irr_words`, `isr_top`, TPR and the three flags.
+ * it, with these exceptions: IRR, TMR and `esr_pending` are changed by anybody, atomically, and anybody sets `again`. Others
+ * read the identifiers, `irr_words`, `isr_top`, `offered`, TPR and the three flags.
  */
 struct vlapic {
 	struct vcpu *vcpu;
@@ -86,6 +86,12 @@ struct vlapic {
 	 */
 	uint32_t irr_words;
 	int isr_top; /* highest vector in service, -1: none */
+	/*
+	 * The vector that the guest runs with, 0: none. It stays in IRR until the exit, when it is seen whether the guest took
+	 * it; so if it is raised meanwhile, that may be a second interrupt.
+	 */
+	uint8_t offered;
+	bool again;
 	uint32_t esr_pending;
 	struct vlapic_timer timer;
 };
@@ -112,7 +118,7 @@ static inline struct vlapic *vcpu_vlapic(const struct vcpu *v)
 	return __atomic_load_n(&v->arch.vlapic, __ATOMIC_ACQUIRE);
 }
 
-/* Sets IRR and TMR and kicks the vCPU; false if the bit in IRR was set already. The vector is a valid one. Any context. */
+/* Sets IRR and TMR and kicks the vCPU; false if it merged with one that waits. The vector is a valid one. Any context. */
 bool vlapic_raise(struct vlapic *vl, uint8_t vector, bool level);
 /* Notes an error and raises the error interrupt if that is not masked. Any context. */
 void vlapic_error(struct vlapic *vl, uint32_t esr_bit);

@@ -103,12 +103,15 @@ static bool prepare_interrupt(struct vcpu *v)
 	struct svm_vcpu *s = v->arch.svm;
 	int vector;
 
-	if (v->arch.upcall_pending_legacy) {
+	if (READ_ONCE(v->arch.upcall_pending_legacy)) {
+		/* What is raised after the guest took this is the next; it sees all that was raised before. */
+		__atomic_store_n(&v->arch.upcall_pending_legacy, false, __ATOMIC_SEQ_CST);
 		offer(s, (uint8_t)v->domain->arch.callback_via, true);
 		return false;
 	}
 	vector = vlapic_deliverable(v);
 	if (vector >= 0) {
+		vlapic_offer(v, (uint8_t)vector);
 		offer(s, (uint8_t)vector, false);
 		/* The manual compares priority > TPR, some implementations >=: watch changes of the TPR while offering. */
 		return true;
@@ -188,19 +191,29 @@ static void step_exited(struct vcpu *v)
 		s->stepped = s->vmcb->exit_code == EXIT_EXCEPTION + TRAP_DB;
 }
 
+static void offer_ended(struct vcpu *v, bool taken)
+{
+	struct svm_vcpu *s = v->arch.svm;
+
+	s->event_offered = false;
+	if (!s->event_legacy) {
+		if (taken)
+			vlapic_accept(v, s->event_vector);
+		else
+			vlapic_withdraw(v);
+	} else if (!taken) {
+		WRITE_ONCE(v->arch.upcall_pending_legacy, true);
+	}
+}
+
 void svm_inject_exited(struct vcpu *v)
 {
 	struct svm_vcpu *s = v->arch.svm;
 	struct vmcb *b = s->vmcb;
 	bool interrupted_delivery = requeue(v, b->exit_int_info);
 
-	if (s->event_offered && !(b->vintr & VINTR_IRQ) && !interrupted_delivery) {
-		s->event_offered = false;
-		if (s->event_legacy)
-			v->arch.upcall_pending_legacy = false;
-		else
-			vlapic_accept(v, s->event_vector);
-	}
+	if (s->event_offered)
+		offer_ended(v, !(b->vintr & VINTR_IRQ) && !interrupted_delivery);
 	/* CR8 was the guest's while it ran, unless writes were intercepted. */
 	if ((b->vintr & VINTR_TPR_MASK & 0xf) != (vlapic_get_tpr(v) >> 4U))
 		vlapic_set_tpr(v, (uint8_t)((b->vintr & 0xf) << 4));

@@ -48,7 +48,11 @@ unsigned vapic_deliver(struct domain *d, const struct vapic_message *m);
 int vlapic_deliverable(struct vcpu *v);
 /* Highest vector pending in IRR whatever the priority, or -1; also -1 while the APIC is disabled. */
 int vlapic_highest_irr(struct vcpu *v);
-/* The CPU took it: IRR to ISR (level: stays until EOI). */
+/* The guest is about to run with this vector, which vlapic_deliverable() gave. One of the next two follows at the exit. */
+void vlapic_offer(struct vcpu *v, uint8_t vector);
+/* The guest did not take it. */
+void vlapic_withdraw(struct vcpu *v);
+/* The guest took it: IRR to ISR, and back into IRR what was raised since. */
 void vlapic_accept(struct vcpu *v, uint8_t vector);
 uint8_t vlapic_get_tpr(struct vcpu *v);
 void vlapic_set_tpr(struct vcpu *v, uint8_t tpr);
