@@ -292,7 +292,7 @@ static int finish_service(struct flow *flow)
 
 static int wait_for_events(struct flow *flow)
 {
-	bool room = room_for_data(flow);
+	bool room = room_for_data(flow), drained = room && flow->one_wanted;
 	struct pollfd p[] = {
 		{libvchan_fd_for_select(flow->vchan), POLLIN, 0},
 		{room ? flow->from_local : -1, POLLIN, 0},
@@ -302,7 +302,7 @@ static int wait_for_events(struct flow *flow)
 		{flow->requests, POLLIN, 0},
 	};
 
-	if (poll(p, sizeof(p) / sizeof(p[0]), flow->one_wanted && room ? 0 : -1) < 0)
+	if (poll(p, sizeof(p) / sizeof(p[0]), drained ? 0 : -1) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (p[0].revents)
 		libvchan_wait(flow->vchan);
@@ -317,8 +317,11 @@ static int wait_for_events(struct flow *flow)
 		step_out(flow, &flow->from_local, flow->service ? WIRE_STDOUT : WIRE_STDIN);
 	if (p[2].revents)
 		step_out(flow, &flow->err_local, WIRE_STDERR);
-	/* What was written before the request is on its way; what comes behind it comes by the socket. */
-	if (flow->one_wanted && room && !p[1].revents)
+	/*
+	 * What was written before the request is on its way; what comes behind it comes by the socket. That says only
+	 * a poll() that began with the request: the one that saw it come had looked at standard output before.
+	 */
+	if (drained && flow->one_wanted && !p[1].revents)
 		become_one(flow);
 	return 0;
 }
