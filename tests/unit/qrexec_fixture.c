@@ -19,9 +19,9 @@ static const char prelude[] =
 	"export LIBVCHAN_URI; in_dom0() { LIBVCHAN_URI=\"local:$T/v?domain=0\" \"$@\"; }\n"
 	"in_work() { LIBVCHAN_URI=\"local:$T/v?domain=1\" \"$@\"; }\n"
 	"in_vault() { LIBVCHAN_URI=\"local:$T/v?domain=2\" \"$@\"; }\n"
-	"dom0() { in_dom0 timeout 60 $P/qrexec-client --socket-dir $T/run \"$@\"; }\n"
-	"work() { in_work timeout 60 $P/qrexec-client-vm --socket $T/work.agent \"$@\"; }\n"
-	"vault() { in_vault timeout 60 $P/qrexec-client-vm --socket $T/vault.agent \"$@\"; }\n"
+	"dom0() { in_dom0 timeout 300 $P/qrexec-client --socket-dir $T/run \"$@\"; }\n"
+	"work() { in_work timeout 300 $P/qrexec-client-vm --socket $T/work.agent \"$@\"; }\n"
+	"vault() { in_vault timeout 300 $P/qrexec-client-vm --socket $T/vault.agent \"$@\"; }\n"
 	/* Starts agent and daemon of a qube; waits until it takes calls. */
 	"boot() { case $1 in work) d=1;; *) d=2;; esac\n"
 	"env LIBVCHAN_URI=\"local:$T/v?domain=$d\" QREXEC_AGENT_SOCKET=$T/$1.agent "
@@ -31,7 +31,7 @@ static const char prelude[] =
 	"--policy-dir $T/policy --qubes $T/qubes --prompt $T/prompt --starter $T/starter "
 	"--service-dir $T/dom0.d --config-dir $T/conf $d $1 $U >>$T/$1.daemon.log 2>&1 & "
 	"echo $! >>$T/pids; echo $! >$T/$1.daemon.pid; }\n"
-	"await() { for i in $(seq 300); do [ -S $T/run/qrexec.$1 ] && return 0; sleep 0.1; done; return 1; }\n"
+	"await() { for i in $(seq 2000); do [ -S $T/run/qrexec.$1 ] && return 0; sleep 0.1; done; return 1; }\n"
 	"cd $T\n";
 
 /* Runs a script; its output is in `out`, what it returns is the exit status. */

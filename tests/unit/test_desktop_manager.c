@@ -21,9 +21,9 @@ static const char prelude[] =
 	"QUBESDB_SOCKET_DIR=$T/run LIBVCHAN_URI=\"local:$T/v?domain=0\"\n"
 	"start_manager() { qube-manager --lib $T/lib --run $T/run --log $T/log --schema $S "
 	">>manager.log 2>&1 & echo $! >manager.pid; "
-	"for i in $(seq 200); do qube ls >/dev/null 2>&1 && return; sleep 0.05; done; return 1; }\n"
+	"for i in $(seq 2000); do qube ls >/dev/null 2>&1 && return; sleep 0.05; done; return 1; }\n"
 	"end_manager() { p=$(cat manager.pid); kill $1 $p; while kill -0 $p 2>/dev/null; do sleep 0.05; done; }\n"
-	"await() { for i in $(seq 400); do \"$@\" && return; sleep 0.05; done; return 1; }\n"
+	"await() { for i in $(seq 4000); do \"$@\" && return; sleep 0.05; done; return 1; }\n"
 	"state() { qube ls | awk -v n=$1 '$1 == n { print $2 }'; }\n"
 	"is() { [ \"$(state $1)\" = \"$2\" ]; }\n";
 

@@ -24,7 +24,8 @@ static int setup(void **state)
 	write_file("vault.d/test.Cat", 0755, "#!/bin/sh\nexec cat\n");
 	write_file("work.d/test.Cat", 0755, "#!/bin/sh\nexec cat\n");
 	write_file("vault.d/test.Late", 0755, "#!/bin/sh\necho late\n");
-	write_file("vault.d/test.Gone", 0755, "#!/bin/sh\ncat >/dev/null; : >$T/gone\n");
+	write_file("vault.d/test.Gone", 0755,
+		   "#!/bin/sh\n: >$T/began; cat >/dev/null; : >$T/gone\n");
 	write_file("vault.d/test.Ask", 0755, "#!/bin/sh\necho asked\n");
 	write_file("vault.d/test.Code", 0755, "#!/bin/sh\necho out; echo err >&2; exit $1\n");
 	write_file("vault.d/test.Env", 0755,
@@ -175,7 +176,7 @@ static void test_just_exec(void **state)
 	(void)state;
 	assert_int_equal(
 		sh("rm -f mark; dom0 -d work -e \"$U:sleep 0.3; echo out || exit; echo done >$T/mark; exit 9\"; "
-		   "c=$?; for i in $(seq 100); do [ -s mark ] && break; sleep 0.1; done; "
+		   "c=$?; until [ -s mark ]; do sleep 0.1; done; "
 		   "cat mark; exit $c"),
 		0);
 	assert_string_equal(out, "done\n");
@@ -187,9 +188,10 @@ static void test_death_of_the_caller(void **state)
 	/* The service sees the end of its input, and does what it does then. */
 	assert_int_equal(
 		sh("env LIBVCHAN_URI=\"local:$T/v?domain=1\" $P/qrexec-client-vm --socket $T/work.agent "
-		   "vault test.Gone sh -c 'exec sleep 1000' >/dev/null & p=$!; sleep 1; "
+		   "vault test.Gone sh -c ': >calls; exec sleep 1000' >/dev/null & p=$!; "
+		   "until [ -e began -a -e calls ]; do sleep 0.1; done; "
 		   "[ -e gone ] && exit 2; kill -9 $(pgrep -P $p) $p; "
-		   "for i in $(seq 100); do [ -e gone ] && exit 0; sleep 0.1; done; exit 1"),
+		   "until [ -e gone ]; do sleep 0.1; done"),
 		0);
 	assert_int_equal(sh("work vault test.Allowed </dev/null"), 0);
 }
@@ -199,13 +201,13 @@ static void test_death_of_the_qube(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		sh("dom0 -d vault \"$U:sleep 100\" </dev/null 2>/dev/null & c=$!; sleep 1; "
+		sh("dom0 -d vault \"$U:touch $T/runs; exec sleep 100\" </dev/null 2>/dev/null & c=$!; "
+		   "until [ -e runs ]; do sleep 0.1; done; "
 		   "a=$(cat vault.pid); kill -9 $(pgrep -P $a) $a; wait $c"),
 		125);
-	assert_int_equal(
-		sh("for i in $(seq 100); do [ -S run/qrexec.vault ] || break; sleep 0.1; done; "
-		   "work vault test.Allowed 2>/dev/null </dev/null"),
-		126);
+	assert_int_equal(sh("while [ -S run/qrexec.vault ]; do sleep 0.1; done; "
+			    "work vault test.Allowed 2>/dev/null </dev/null"),
+			 126);
 }
 
 int main(void)

@@ -58,8 +58,8 @@ static int with_session(void)
 	return sh("LANG=C DISPLAY=:9 QUBES_SESSION_DIR=$T/session lib/qubes-session-ready");
 }
 
-#define WORK "in_() { QREXEC_AGENT_SOCKET=$T/work.agent in_work timeout 60 \"$@\"; }; "
-#define DOM0 "in_() { QREXEC_DAEMON_DIR=$T/run in_dom0 timeout 60 \"$@\"; }; "
+#define WORK "in_() { QREXEC_AGENT_SOCKET=$T/work.agent in_work timeout 300 \"$@\"; }; "
+#define DOM0 "in_() { QREXEC_DAEMON_DIR=$T/run in_dom0 timeout 300 \"$@\"; }; "
 #define RUN  DOM0 "run() { in_ $P/qvm-run --starter $T/starter \"$@\"; }; "
 
 static void test_session(void **state)

@@ -45,8 +45,8 @@ static int setup(void **state)
 	return fixture_start(policy);
 }
 
-#define COPY                                                                \
- "cp_() { QREXEC_AGENT_SOCKET=$T/work.agent in_work timeout 60 \"$@\"; }; " \
+#define COPY                                                                 \
+ "cp_() { QREXEC_AGENT_SOCKET=$T/work.agent in_work timeout 300 \"$@\"; }; " \
  "got=$HOME/QubesIncoming/work; wipe() { chmod -R u+rwx $HOME; rm -rf $HOME/QubesIncoming; }; "
 
 static void test_copy(void **state)

@@ -18,8 +18,8 @@ static char dir[] = "/tmp/qubesdb-test-XXXXXX";
 
 /* Shell words: dom0's commands, the qube's, and waiting for what the other side will do. */
 static const char prelude[] =
-	"dom0() { c=$1; shift; QUBESDB_SOCKET_DIR=$T/dom0 timeout 60 $P/qubesdb-cmd -c $c -d work \"$@\"; }\n"
-	"qube() { c=$1; shift; QUBESDB_SOCKET_DIR=$T/qube timeout 60 $P/qubesdb-cmd -c $c \"$@\"; }\n"
+	"dom0() { c=$1; shift; QUBESDB_SOCKET_DIR=$T/dom0 timeout 300 $P/qubesdb-cmd -c $c -d work \"$@\"; }\n"
+	"qube() { c=$1; shift; QUBESDB_SOCKET_DIR=$T/qube timeout 300 $P/qubesdb-cmd -c $c \"$@\"; }\n"
 	"start_dom0() { LIBVCHAN_URI=\"local:$T/v?domain=0\" $P/qubesdb-daemon --background "
 	"--socket-dir $T/dom0 --pid-file $T/dom0.pid 1 work 2>>$T/dom0.log; }\n"
 	"start_qube() { LIBVCHAN_URI=\"local:$T/v?domain=1\" $P/qubesdb-daemon --background "
