@@ -129,16 +129,18 @@ static int watch_for_death(struct xen *xen)
 	return start_looking(xen, LOOK_SECONDS);
 }
 
-static void look_for_domain(struct xen *xen)
+/* Whether the other domain may be there. XenStore 4.17 answers this question to dom0 alone: the live bytes still work. */
+static bool look_for_domain(struct xen *xen)
 {
 	bool there = true;
 
 	if (vchan_xs_introduced(&xen->xs, xen->base.domain, &there))
-		return; /* XenStore itself has a problem; the live bytes still work */
+		return true;
 	if (there)
 		xen->seen = true;
 	else if (xen->seen)
 		peer_gone(xen);
+	return there;
 }
 
 /* Takes what XenStore and the timer have to say. True: there was something. */
@@ -463,8 +465,7 @@ static int start_waiting(struct xen *xen)
 	if (!xen->waiting)
 		vchan_xs_watch(&xen->xs, "domid");
 	xen->waiting = true;
-	look_for_domain(xen);
-	if (xen->base.domain != 0 && !xen->seen)
+	if (!look_for_domain(xen) && xen->base.domain != 0)
 		return -EPIPE;
 	/* The key may have come before its watch. */
 	xen->xs.fired = true;

@@ -340,9 +340,13 @@ static void test_client_first(void **state)
 	int fd = -1, rc;
 
 	(void)state;
-	for (int limit = 0; limit < 2; limit++) {
+	for (int turn = 0; turn < 4; turn++) {
+		bool limit = turn & 1;
+
 		/* Without watches it takes a look each second (here: 5 ms). */
 		fake_xen_limit_watches(limit ? 0 : 128);
+		if (turn == 2)
+			fake_xen_hide_domains();
 		fake_xen_become(2);
 		c = libvchan_client_init_async_uri(URI, 1, PORT, &fd);
 		assert_non_null(c);

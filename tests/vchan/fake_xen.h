@@ -24,6 +24,8 @@ void fake_xen_set(const char *path, const char *value);
 
 /* How many watches an unprivileged domain may have; event channel notifications sent so far, over all. */
 void fake_xen_limit_watches(int limit);
+/* As XenStore 4.17: it tells dom0 alone which domains there are. */
+void fake_xen_hide_domains(void);
 unsigned long fake_xen_notifications(void);
 /* Grants and ports that exist: to find leaks. */
 int fake_xen_resources(void);

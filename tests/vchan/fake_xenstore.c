@@ -43,6 +43,7 @@ static int listeners[DOMAINS];
 static bool alive[DOMAINS], running;
 static char directory[64], result[64];
 static int watch_limit;
+static bool secretive;
 
 static struct node *find(const char *path)
 {
@@ -250,6 +251,8 @@ static const char *handle(struct conn *c, const struct xsd_sockmsg *m, char *bod
 	case XS_IS_DOMAIN_INTRODUCED: {
 		int domain = atoi(body);
 
+		if (c->domain && secretive)
+			return "EACCES";
 		reply(c, m, m->type, domain < DOMAINS && alive[domain] ? "T" : "F", 2);
 		return NULL;
 	}
@@ -388,6 +391,7 @@ void fake_xen_start(void)
 	for (int i = 0; i < MAX_WATCHES; i++)
 		watches[i].conn = -1;
 	watch_limit = 128;
+	secretive = false;
 	snprintf(directory, sizeof(directory), "/tmp/fake-xenstore.XXXXXX");
 	if (!mkdtemp(directory) || pipe(wake))
 		abort();
@@ -489,4 +493,11 @@ void fake_xen_set(const char *path, const char *value)
 void fake_xen_limit_watches(int limit)
 {
 	watch_limit = limit;
+}
+
+void fake_xen_hide_domains(void)
+{
+	pthread_mutex_lock(&lock);
+	secretive = true;
+	pthread_mutex_unlock(&lock);
 }
