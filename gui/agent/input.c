@@ -23,6 +23,9 @@
 /* X11's buttons 4 to 7 are steps of a wheel; this is what libinput says for one. */
 #define WHEEL_STEP 15.0
 
+/* A pointer may be as far from a window as two windows are from each other (see window_configured()). */
+#define POINTER_MAX (2 * (int)GUI_MAX_WIDTH)
+
 #define BUTTON_MASK(n) (1u << (7 + (n))) /* X11: Button1Mask is 1 << 8 */
 
 struct wlr_seat *input_seat(struct agent *agent)
@@ -45,6 +48,13 @@ static bool inside(const struct window *window, int x, int y)
 	return x >= 0 && y >= 0 && x < window->box.width && y < window->box.height;
 }
 
+static int limited(int untrusted)
+{
+	if (untrusted < -POINTER_MAX)
+		return -POINTER_MAX;
+	return untrusted > POINTER_MAX ? POINTER_MAX : untrusted;
+}
+
 static void pointer_leave(struct input *input)
 {
 	wlr_seat_pointer_notify_clear_focus(input->seat);
@@ -55,7 +65,7 @@ static void pointer_leave(struct input *input)
 /* Enters the surface of the window that is at (x, y), which may be a part of it. */
 static void pointer_enter(struct input *input, struct window *window, int x, int y)
 {
-	double root_x = x + window->crop.x, root_y = y + window->crop.y, sx, sy;
+	double root_x = (double)x + window->crop.x, root_y = (double)y + window->crop.y, sx, sy;
 	struct wlr_surface *surface = wlr_surface_surface_at(window->surface, root_x, root_y, &sx,
 							     &sy);
 
@@ -74,10 +84,12 @@ static void pointer_enter(struct input *input, struct window *window, int x, int
  * The pointer is at (x, y) of the window. While a button is held the surface where it was pressed keeps the pointer,
  * unless a menu or a drag wants to know what is really below.
  */
-static void pointer_to(struct input *input, struct window *window, int x, int y, uint32_t time)
+static void pointer_to(struct input *input, struct window *window, int untrusted_x, int untrusted_y,
+		       uint32_t time)
 {
 	struct wlr_seat_pointer_state *state = &input->seat->pointer_state;
 	bool grabbed = wlr_seat_pointer_has_grab(input->seat) || input->seat->drag;
+	int x = limited(untrusted_x), y = limited(untrusted_y);
 
 	if (grabbed && (state->button_count || !inside(window, x, y))) {
 		struct window *below = window_at(input->agent, window->box.x + x,
