@@ -121,9 +121,9 @@ void arch_vcpu_log(struct vcpu *v)
 		 vendor->get_cr(v, 0), vendor->get_cr(v, 3), vendor->get_cr(v, 4),
 		 vendor->get_efer(v));
 	log_info(
-		"  upcall vector 0x%x, legacy pending %u, highest IRR %d, TPR 0x%x, NMI pending %u blocked %u\n",
+		"  upcall vector 0x%x, legacy pending %u, highest IRR %d, deliverable %d, TPR 0x%x, NMI pending %u blocked %u\n",
 		v->arch.upcall_vector, v->arch.upcall_pending_legacy, vlapic_highest_irr(v),
-		vlapic_get_tpr(v), v->arch.nmi_pending, v->arch.nmi_blocked);
+		vlapic_deliverable(v), vlapic_get_tpr(v), v->arch.nmi_pending, v->arch.nmi_blocked);
 }
 
 void vcpu_context_reset(struct vcpu *v)
