@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The virtual local APIC: identification, IPIs, priorities, timer, and the rules of interrupt delivery.
+// machine: icount
 #include "guest.h"
 
 #define MS	1000000ul

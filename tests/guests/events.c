@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Event channels and timers as a running dom0 uses them: delivery, masking, one-shot timers, polling.
+// machine: icount
 #include "guest.h"
 #include <xen/errno.h>
 #include <xen/event_channel.h>

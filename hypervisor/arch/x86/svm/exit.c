@@ -28,6 +28,22 @@ static void skip(struct vcpu *v, unsigned length)
 	vcpu_advance(v, length);
 }
 
+/*
+ * An exit between STI and HLT. Interrupts are held back until the guest halts, and wake it then; but QEMU up to 7.2 takes no
+ * notice of the interrupt shadow at VMRUN, and would deliver one before HLT, which would sleep over what it was about. So the
+ * halt is done here. Of other instructions in the shadow none depends on it so.
+ */
+static void finish_halt(struct vcpu *v)
+{
+	unsigned n;
+
+	if (v->arch.inject.valid || vendor->get_cpl(v))
+		return;
+	n = vcpu_insn_length(v, INSN_HLT, 0);
+	if (n)
+		exit_hlt(v, n);
+}
+
 static void raise_ud(struct vcpu *v)
 {
 	vcpu_inject_exception(v, TRAP_UD);
@@ -126,7 +142,10 @@ void svm_handle_exit(struct vcpu *v)
 	case EXIT_SMI:
 	case EXIT_VINTR:
 	case EXIT_INIT:
-		break; /* taken by the host when GIF was set */
+		/* Taken by the host when GIF was set. */
+		if (unlikely(b->interrupt_shadow & SHADOW_ACTIVE))
+			finish_halt(v);
+		break;
 	case EXIT_CPUID:
 		with_length(v, INSN_CPUID, exit_cpuid);
 		break;
