@@ -11,7 +11,6 @@ from pathlib import Path
 from harness.report import make
 from images import debian, debian_root, debian_tree, ext4, initramfs
 from images.cache import OUT, PLACE, cached, digest, own_text, run
-from images.cpio import Archive
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QUBE = os.path.join(HERE, "qube")
@@ -133,14 +132,7 @@ def qube_root(flavour):
 
 def build_initramfs(out):
     version, place = debian.kernel_modules()
-    archive = Archive()
-    for path in ("proc", "sys", "dev", "root", "lower", "upper", "sbin", "usr/bin", "usr/sbin"):
-        archive.directory(path)
-    archive.char_device("dev/console", 5, 1)
-    archive.char_device("dev/null", 1, 3, 0o666)
-    archive.copy("bin/busybox", debian.busybox(), 0o755)
-    archive.link("bin/sh", "busybox")
-    archive.copy("init", INIT, 0o755)
+    archive = initramfs.with_busybox(INIT, "proc sys dev root lower upper sbin usr/bin usr/sbin".split())
     initramfs.add_modules(archive, version, place, MODULES)
     archive.write(out)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from . import debian, initramfs
 from .cache import OUT, PLACE, cached, digest, own_text, run
-from .cpio import Archive
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKS = os.path.join(os.path.dirname(HERE), "domains")
@@ -19,14 +18,7 @@ ENDS = {"poweroff": "poweroff -f", "reboot": "reboot -f"}
 
 def build_initramfs(out):
     version, place = debian.kernel_modules()
-    archive = Archive()
-    for path in ("proc", "sys", "dev", "run", "tmp", "mnt", "sbin", "usr/bin", "usr/sbin"):
-        archive.directory(path)
-    archive.char_device("dev/console", 5, 1)
-    archive.char_device("dev/null", 1, 3, 0o666)
-    archive.copy("bin/busybox", debian.busybox(), 0o755)
-    archive.link("bin/sh", "busybox")
-    archive.copy("init", INIT, 0o755)
+    archive = initramfs.with_busybox(INIT, "proc sys dev run tmp mnt sbin usr/bin usr/sbin".split())
     for name, command in ENDS.items():
         archive.file(f"sbin/{name}", f"#!/bin/sh\nexec /bin/busybox {command}\n".encode(), 0o755)
     initramfs.add_modules(archive, version, place, MODULES)

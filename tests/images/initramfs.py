@@ -48,6 +48,19 @@ def add_modules(archive, version, place, names):
     archive.file(f"{base}/modules.dep", "".join(kept).encode())
 
 
+def with_busybox(init, directories):
+    """The beginning of each initramfs: directories, the devices that the kernel opens, a shell, and what is run first."""
+    archive = Archive()
+    for path in directories:
+        archive.directory(path)
+    archive.char_device("dev/console", 5, 1)
+    archive.char_device("dev/null", 1, 3, 0o666)
+    archive.copy("bin/busybox", debian.busybox(), 0o755)
+    archive.link("bin/sh", "busybox")
+    archive.copy("init", init, 0o755)
+    return archive
+
+
 def dma_attack():
     """The static attack program; it runs where there is no C library."""
     return cached("dma-attack", "", digest(Path(DMA_ATTACK)),
@@ -57,14 +70,7 @@ def dma_attack():
 
 def build(out):
     version, place = debian.kernel_modules()
-    archive = Archive()
-    for path in ("proc", "sys", "dev", "run", "tmp", "mnt", "root", "etc", "sbin", "usr/bin", "usr/sbin"):
-        archive.directory(path)
-    archive.char_device("dev/console", 5, 1)
-    archive.char_device("dev/null", 1, 3, 0o666)
-    archive.copy("bin/busybox", debian.busybox(), 0o755)
-    archive.link("bin/sh", "busybox")
-    archive.copy("init", INIT, 0o755)
+    archive = with_busybox(INIT, "proc sys dev run tmp mnt root etc sbin usr/bin usr/sbin".split())
     archive.copy("bin/dma-attack", dma_attack(), 0o755)
     add_modules(archive, version, place, MODULES)
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")

@@ -56,6 +56,16 @@ DEBIAN = rf"^{PROMPT}BULKHEAD-DEBIAN"
 RESULT = rf"^{PROMPT}TEST (\S+): (ok|FAIL) ?(.*)$"
 
 
+def check_names(place):
+    """The names of all checks in files of that place, in the order of files and functions."""
+    found = []
+    for name in sorted(os.listdir(place)):
+        if name.startswith("checks_"):
+            with open(os.path.join(place, name), encoding="utf-8") as f:
+                found += re.findall(r"^def check_(\w+)\(", f.read(), re.M)
+    return found
+
+
 class Dom0Boot:
     """Boots, lets dom0 run the words' checks, and reports each as a result of its own."""
 

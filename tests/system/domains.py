@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Domains: the stock toolstack in the Debian dom0 creates, runs and destroys stock guests. One boot runs all the checks
 # of tests/domains/.
-import os
 import re
 
 from harness.report import build_hypervisor
 from images import debian, debian_root, guest
 from . import machine, oracle
-from .boot import DEBIAN, HYPERVISOR, PROMPT, RESULT, Dom0Boot, medium
+from .boot import DEBIAN, HYPERVISOR, PROMPT, RESULT, Dom0Boot, check_names, medium
 
 LIMIT = 1800
 DOMAINS_MEM = 6144
@@ -16,22 +15,13 @@ RECORD = "xl"
 VALUE = re.compile(rf"^{PROMPT}VALUE (\S+ \S+) ?(.*)$", re.M)
 
 
-def checks():
-    """The names of all checks, in their order."""
-    found = []
-    for name in sorted(os.listdir(guest.CHECKS)):
-        if name.startswith("checks_"):
-            with open(os.path.join(guest.CHECKS, name), encoding="utf-8") as f:
-                found += re.findall(r"^def check_(\w+)\(", f.read(), re.M)
-    return found
-
-
 class DomainsBoot(Dom0Boot):
     """With one CPU the machine's clock counts instructions: the time limits of the toolstack, and what happens when, do
     not depend on the host. (QEMU 7.2 cannot do so with two: one that never waits keeps the others from running.)"""
 
     def __init__(self, stage, name, only=(), smp=1, limit=LIMIT, **options):
-        super().__init__(stage, name, words=only or checks(), smp=smp, mem=DOMAINS_MEM, limit=limit, **options)
+        super().__init__(stage, name, words=only or check_names(guest.CHECKS), smp=smp, mem=DOMAINS_MEM, limit=limit,
+                         **options)
         self.only = list(only)
 
     def run(self):

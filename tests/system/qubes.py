@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Qubes: domains of the template under the stock toolstack, with vchan, QubesDB and qrexec between them and dom0. One
 # boot runs all the checks of tests/qubes/.
-import os
 import re
 
 from harness.report import build_hypervisor, make, tail
 from images import debian_root, qubes
 from templates import images
 from . import machine
-from .boot import DEBIAN, HYPERVISOR, Dom0Boot, medium
+from .boot import DEBIAN, HYPERVISOR, Dom0Boot, check_names, medium
 
 LIMIT = 1500
 # What passes on stock Xen, as recorded by "make oracle".
@@ -19,21 +18,11 @@ GRANTS = "gnttab_max_frames=1024 gnttab_max_maptrack_frames=4096"
 NEEDS = ["qubesdb", "qrexec", "desktop", "vchan-programs"]
 
 
-def checks():
-    """The names of all checks, in their order."""
-    found = []
-    for name in sorted(os.listdir(qubes.CHECKS)):
-        if name.startswith("checks_"):
-            with open(os.path.join(qubes.CHECKS, name), encoding="utf-8") as f:
-                found += re.findall(r"^def check_(\w+)\(", f.read(), re.M)
-    return found
-
-
 class QubesBoot(Dom0Boot):
     def __init__(self, stage, name, record=False, **options):
         self.record = record and HYPERVISOR == "xen"
         # One CPU and a clock that counts instructions: the time limits of the toolstack do not depend on the host.
-        super().__init__(stage, name, words=checks(), smp=1, mem=MEMORY_MIB, limit=LIMIT, **options)
+        super().__init__(stage, name, words=check_names(qubes.CHECKS), smp=1, mem=MEMORY_MIB, limit=LIMIT, **options)
 
     def run(self):
         good, out = make(*NEEDS)
