@@ -159,6 +159,7 @@ def main():
         missed += not good
         print(f"{name:20} {ours:14,} {theirs:14,} {ours / theirs:7.3f} {goal:6} {'' if good else 'missed'}")
     print(f"bench: {len(GOALS) - missed} of {len(GOALS)} goals reached")
+    return 1 if missed else 0
 
 
-main()
+sys.exit(main())

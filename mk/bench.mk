@@ -10,8 +10,12 @@ $(O)/bench/%.elf: $(O)/guests/obj/bench/guests/%.c.o $(GUEST_LIB_OBJS) tests/gue
 	$(Q)$(LD) -m elf_x86_64 -nostdlib -static -z noexecstack --build-id=none -T tests/guests/lib/guest.lds \
 		$(filter --no-warn-rwx-segments,$(HV_LDFLAGS)) -o $@ $(filter %.o,$^)
 
-bench: hypervisor tools $(BENCH_ELFS)
+# All of them, one after the other, so that none disturbs another; one that misses a goal does not hold up the rest.
+bench:
+	+$(Q)$(MAKE) -k -j1 $(sort $(BENCHES))
+bench-hypervisor: hypervisor tools $(BENCH_ELFS)
 	+$(Q)MAKE='$(MAKE)' O='$(O)' $(PYTHON) bench/run.py
-.PHONY: bench
+BENCHES += bench-hypervisor
+.PHONY: bench bench-hypervisor
 .SECONDARY: $(BENCH_SRCS:%=$(O)/guests/obj/%.o)
 -include $(BENCH_SRCS:%=$(O)/guests/obj/%.d)

@@ -104,5 +104,5 @@ $(O)/unit/obj/gui/agent/%.o: EXTRA_CFLAGS := $(GUI_AGENT_CFLAGS)
 
 bench-gui-agent: gui-agent-programs
 	$(Q)O='$(O)' $(PYTHON) bench/gui_agent.py
-bench: bench-gui-agent
+BENCHES += bench-gui-agent
 .PHONY: bench-gui-agent

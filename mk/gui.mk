@@ -66,7 +66,7 @@ $(O)/bench/gui-client: bench/gui-client.c $(O)/gui/.flags
 	$(Q)$(CC) $(GUI_CFLAGS) -pie -o $@ $< -lX11 -lXext
 bench-gui: gui vchan $(O)/bench/gui-client
 	$(Q)$(PYTHON) bench/gui.py --out $(O)
-bench: bench-gui
+BENCHES += bench-gui
 .PHONY: bench-gui
 
 # Static analysis, remembered as in lint.mk.

@@ -98,7 +98,7 @@ $(O)/qrexec/bench-call: $(O)/qrexec/obj/qrexec/bench/bench_call.c.o $(O)/qrexec/
 bench-qrexec: qrexec $(O)/qrexec/bench-policy $(O)/qrexec/bench-call
 	$(Q)$(O)/qrexec/bench-policy
 	$(Q)$(PYTHON) bench/qrexec.py $(O)/qrexec
-bench: bench-qrexec
+BENCHES += bench-qrexec
 .PHONY: bench-qrexec
 -include $(patsubst %,$(O)/qrexec/obj/qrexec/bench/%.c.d,bench_policy bench_call)
 

@@ -93,5 +93,5 @@ vchan-check:
 	+$(Q)$(RUN_TESTS) vchan
 bench-vchan: $(O)/vchan/bench
 	$(Q)$<
-bench: bench-vchan
+BENCHES += bench-vchan
 .PHONY: vchan-programs vchan-check bench-vchan
