@@ -7,7 +7,14 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define MS 1000000ul
+#define MS	     1000000ul
+#define ALARM_VECTOR 0x61u
+#define ALARM_TICKS  20000000u
+/* Nanoseconds, that is instructions. */
+#define BEFORE_HALT  2000u
+#define BEYOND_HALT  2000u
+
+static volatile unsigned int alarms;
 
 static long timer_set(uint64_t at, uint32_t flags)
 {
@@ -161,6 +168,56 @@ GUEST_TEST(timer_in_halt)
 		CHECK(event_take_pending(port), "round %u: not pending", i);
 		CHECK(time_now() - begun >= 2 * MS, "round %u: early", i);
 	}
+}
+
+/* One round: the event is due after that many nanoseconds, and the halt must not outlast it. Returns when the halt began. */
+static uint64_t halt_until_event(uint64_t delay, unsigned int *slept)
+{
+	uint64_t begun = time_now(), halted;
+
+	event_upcalls = 0;
+	alarms = 0;
+	apic_write(APIC_TIMER_INITIAL, ALARM_TICKS);
+	timer_set(begun + delay, 0);
+	halted = time_now();
+	while (!event_upcalls && !alarms) {
+		sti_hlt();
+		cli();
+	}
+	*slept += alarms != 0;
+	/* Both are taken before the next round. */
+	apic_write(APIC_TIMER_INITIAL, 0);
+	time_wait(&event_upcalls, MS);
+	return halted - begun;
+}
+
+static void alarm(struct trap_frame *frame)
+{
+	(void)frame;
+	alarms++;
+	apic_eoi();
+}
+
+/* The machine's interrupt comes at each instruction around STI and HLT once: also between the two, where the event waits for HLT. */
+GUEST_TEST(event_around_the_halt)
+{
+	evtchn_port_t port = bind_timer();
+	unsigned int slept = 0;
+	uint64_t reach;
+
+	CHECK(port, "no port");
+	guest_on(ALARM_VECTOR, alarm);
+	apic_write(APIC_TIMER_DIVIDE, 0xb);
+	apic_write(APIC_LVT_TIMER, ALARM_VECTOR);
+	reach = halt_until_event(MS, &slept);
+	event_take_pending(port);
+	CHECK(!slept, "it does not even wake after a millisecond");
+	for (uint64_t delay = reach - BEFORE_HALT; delay < reach + BEYOND_HALT; delay++) {
+		halt_until_event(delay, &slept);
+		event_take_pending(port);
+	}
+	apic_write(APIC_LVT_TIMER, LVT_MASKED);
+	CHECK(!slept, "%u of %u halts slept over the event", slept, BEFORE_HALT + BEYOND_HALT);
 }
 
 GUEST_TEST(timer_stopped)
