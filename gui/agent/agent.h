@@ -106,6 +106,10 @@ void link_send(struct agent *agent, uint32_t type, uint32_t window, const void *
 void link_send_two(struct agent *agent, uint32_t type, uint32_t window, const void *first,
 		   size_t first_length, const void *second, size_t second_length);
 
+/* What is sent between these two goes out at the second: the daemon is woken once. */
+void link_hold(struct agent *agent);
+void link_release(struct agent *agent);
+
 /* incoming.c: a checked message of the daemon. 0, or -errno: the connection has to end. */
 int incoming_message(struct agent *agent, const struct gui_header *header, const void *body);
 

@@ -34,17 +34,33 @@ static void again(struct agent *agent)
 		agent_log("eventfd: %s", strerror(errno));
 }
 
+/* Whoever sends is in the middle of something: the channel is torn down later. */
+static void has_broken(struct agent *agent)
+{
+	agent->broken = true;
+	again(agent);
+}
+
+void link_hold(struct agent *agent)
+{
+	if (agent->channel)
+		gui_channel_hold(agent->channel);
+}
+
+void link_release(struct agent *agent)
+{
+	if (agent->channel && gui_channel_release(agent->channel) && agent->connected)
+		has_broken(agent);
+}
+
 void link_send_two(struct agent *agent, uint32_t type, uint32_t window, const void *first,
 		   size_t first_length, const void *second, size_t second_length)
 {
 	if (!agent->connected)
 		return;
 	if (gui_channel_send_two(agent->channel, type, window, first, first_length, second,
-				 second_length)) {
-		/* Whoever sends is in the middle of something: the channel is torn down later. */
-		agent->broken = true;
-		again(agent);
-	}
+				 second_length))
+		has_broken(agent);
 }
 
 void link_send(struct agent *agent, uint32_t type, uint32_t window, const void *body, size_t length)

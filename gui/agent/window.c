@@ -510,17 +510,12 @@ static void sync_properties(struct window *window, uint32_t dirty)
 		sync_configure(window);
 }
 
-void window_sync(struct window *window)
+static void sync_all(struct window *window)
 {
 	uint32_t dirty;
 
-	if (!link_open(window->agent))
-		return;
-	if (!window->created) {
-		if (!window->mapped || !window->buffer)
-			return;
+	if (!window->created)
 		sync_create(window);
-	}
 	dirty = window->dirty;
 	window->dirty = 0;
 	sync_properties(window, dirty);
@@ -534,6 +529,18 @@ void window_sync(struct window *window)
 		sync_cursor(window);
 	if (window->shown)
 		sync_damage(window);
+}
+
+void window_sync(struct window *window)
+{
+	struct agent *agent = window->agent;
+
+	if (!link_open(agent) || (!window->created && (!window->mapped || !window->buffer)))
+		return;
+	/* Not more than one window at a time: link_open() takes what is held for a daemon that does not read. */
+	link_hold(agent);
+	sync_all(window);
+	link_release(agent);
 }
 
 void windows_sync(struct agent *agent)

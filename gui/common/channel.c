@@ -34,6 +34,7 @@ struct gui_channel {
 	int failed; /* -errno: of no more use */
 	bool lost;  /* writing is over; there may be something to read */
 	bool is_ready;
+	unsigned int held; /* see gui_channel_hold() */
 	uint32_t own_version, version;
 	struct gui_screen screen;
 	/* what is being received: `have` of `want` bytes at `into` */
@@ -62,7 +63,7 @@ static void flush(struct gui_channel *channel)
 {
 	int count;
 
-	while (channel->out_length && !channel->lost) {
+	while (channel->out_length && !channel->lost && !channel->held) {
 		count = libvchan_write(channel->vchan, channel->out + channel->out_begin,
 				       channel->out_length);
 		if (count < 0)
@@ -378,11 +379,25 @@ int gui_channel_dispatch(struct gui_channel *channel, unsigned int budget)
 		take_event(channel);
 	if (!rc && channel->state != CONNECTING) {
 		flush(channel);
+		gui_channel_hold(channel);
 		rc = receive(channel, budget);
+		(void)gui_channel_release(channel);
 	}
 	if (rc < 0)
 		channel->failed = rc;
 	return rc;
+}
+
+void gui_channel_hold(struct gui_channel *channel)
+{
+	channel->held++;
+}
+
+int gui_channel_release(struct gui_channel *channel)
+{
+	if (--channel->held == 0)
+		flush(channel);
+	return channel->lost ? -EPIPE : 0;
 }
 
 int gui_channel_send_two(struct gui_channel *channel, uint32_t type, uint32_t window,

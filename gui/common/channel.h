@@ -66,6 +66,13 @@ int gui_channel_send_two(struct gui_channel *channel, uint32_t type, uint32_t wi
 			 const void *first, size_t first_length, const void *second,
 			 size_t second_length);
 
+/*
+ * Between these two calls, which nest, messages are only queued: the peer is woken once for all of them. What
+ * the messages of one call of gui_channel_dispatch() are answered with goes out together, too. release: 0, or -EPIPE.
+ */
+void gui_channel_hold(struct gui_channel *channel);
+int gui_channel_release(struct gui_channel *channel);
+
 /* Bytes that are queued because the peer does not read. A sender of events that may be lost looks at it. */
 size_t gui_channel_queued(const struct gui_channel *channel);
 /* The agreed version; 0 before ready. */

@@ -324,6 +324,21 @@ static void do_fill(char *rest)
 	wl_surface_commit(window->surface);
 }
 
+/* Rectangles of 2x2 in one commit, none beside another. */
+static void do_dots(char *rest)
+{
+	char name[NAME_MAX_LENGTH];
+	struct window *window;
+	int count, i;
+
+	if (sscanf(rest, "%31s %d", name, &count) != 2)
+		exit(1);
+	window = find(name);
+	for (i = 0; i < count; i++)
+		fill(window, i * 8, i * 8, 2, 2, 0x00ff00);
+	wl_surface_commit(window->surface);
+}
+
 static void do_place(char *rest)
 {
 	char name[NAME_MAX_LENGTH];
@@ -606,7 +621,7 @@ static const struct {
 	{"title", do_title},	   {"id", do_id},	    {"parent", do_parent},
 	{"state", do_state},	   {"cursor", do_cursor},   {"copy", do_copy},
 	{"paste", do_paste},	   {"repaint", do_repaint}, {"toggle", do_toggle},
-	{"free", do_free},	   {"sync", do_sync},
+	{"free", do_free},	   {"sync", do_sync},	    {"dots", do_dots},
 };
 
 static void run(char *line)

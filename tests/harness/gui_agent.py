@@ -72,6 +72,21 @@ def check_damage():
         need(after["copied_bytes"] - before["copied_bytes"] == 1920 * 1080 * 4, "bytes copied for everything")
 
 
+def check_one_wakeup():
+    """What a commit damages is told at once, however many rectangles it is: the daemon is woken once."""
+    with Session() as s:
+        client = s.client()
+        window = s.top(client, "one")
+        s.sync(client)
+        window.damage.clear()
+        client.tell("dots one 8")
+        # The first that there is to read is all of it.
+        s.daemon.until(lambda: window.damage, "damage")
+        need(len(s.daemon.inbox) == 7 * (12 + 16), f"{len(s.daemon.inbox)} bytes came with the first rectangle")
+        s.sync(client)
+        need(window.damage == [(8 * i, 8 * i, 2, 2) for i in range(8)], f"damage {window.damage}")
+
+
 def check_resize():
     """The daemon's size reaches the client; a new image replaces the old one, which lives until it is acknowledged."""
     with Session(connect=False) as s:

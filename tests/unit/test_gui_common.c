@@ -190,6 +190,32 @@ static void test_messages(void **state)
 	free(refs);
 }
 
+static void test_hold(void **state)
+{
+	struct gui_damage damage = {.width = 1, .height = 1};
+	struct pair pair;
+	int i;
+
+	(void)state;
+	open_pair(&pair, GUI_VERSION_OWN, GUI_VERSION_OWN);
+	assert_int_equal(run(&pair), 0);
+	gui_channel_hold(pair.agent);
+	gui_channel_hold(pair.agent);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(gui_channel_send(pair.agent, GUI_SHMIMAGE, 9, &damage,
+						  sizeof(damage)),
+				 0);
+	assert_int_equal(gui_channel_release(pair.agent), 0);
+	/* Reading and answering does not let them out before the outer release. */
+	assert_int_equal(run(&pair), 0);
+	assert_int_equal(pair.at_daemon.messages, 0);
+	assert_int_equal(gui_channel_release(pair.agent), 0);
+	assert_int_equal(gui_channel_queued(pair.agent), 0);
+	assert_int_equal(run(&pair), 0);
+	assert_int_equal(pair.at_daemon.messages, 5);
+	close_pair(&pair);
+}
+
 static void test_queue_limit(void **state)
 {
 	struct gui_key key = {.type = GUI_EVENT_PRESS};
@@ -375,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queue_limit, setup, teardown),
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_variable_headers),
