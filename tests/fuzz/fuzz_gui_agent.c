@@ -42,6 +42,20 @@ void link_destroy(struct agent *self)
 	(void)self;
 }
 
+static int held;
+
+void link_hold(struct agent *self)
+{
+	(void)self;
+	held++;
+}
+
+void link_release(struct agent *self)
+{
+	(void)self;
+	check(--held >= 0);
+}
+
 bool link_open(const struct agent *self)
 {
 	return self->connected;
