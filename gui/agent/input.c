@@ -4,6 +4,7 @@
 #include "agent.h"
 #include "input_internal.h"
 #include "cursor.h"
+#include "surface.h"
 #include "window.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <wlr/types/wlr_primary_selection.h>
 #include <wlr/types/wlr_seat.h>
 #include <wlr/types/wlr_surface.h>
+#include <wlr/types/wlr_xdg_shell.h>
 
 /* X11: NotifyGrab and NotifyUngrab, modes of focus events that only say that a grab begins or ends. */
 #define MODE_GRAB   1u
@@ -215,16 +217,50 @@ void input_crossing(struct agent *agent, struct window *window, const struct gui
 	wlr_seat_pointer_notify_frame(input->seat);
 }
 
-static void focus_out(struct input *input)
+/* The window whose menus hold the grab; NULL: no menus do. Others than drags and menus make no grabs. */
+static struct window *window_with_menus(const struct input *input)
+{
+	struct wlr_seat_keyboard_grab *grab = input->seat->keyboard_state.grab;
+	struct wlr_xdg_popup_grab *menus;
+	struct wlr_xdg_popup *popup;
+	struct surface *surface;
+	struct window *window;
+
+	if (!wlr_seat_keyboard_has_grab(input->seat) || input->seat->drag)
+		return NULL;
+	menus = wl_container_of(grab, menus, keyboard_grab);
+	if (wl_list_empty(&menus->popups))
+		return NULL;
+	popup = wl_container_of(menus->popups.next, popup, grab_link);
+	surface = popup->base->surface->data;
+	window = surface ? surface->window : NULL;
+	while (window && window->parent && window->override_redirect)
+		window = window->parent;
+	return window;
+}
+
+/*
+ * The keyboard goes from `old` to `new` (NULL: to another qube). Menus of a window that has it neither before nor after
+ * may stay: they were opened by the pointer, and the focus may still come to them. All others would wait for a click
+ * that goes to somebody else.
+ */
+static void end_menus(struct input *input, const struct window *old, const struct window *new)
+{
+	const struct window *owner = window_with_menus(input);
+
+	if (wlr_seat_pointer_has_grab(input->seat) && !input->seat->drag && owner != new &&
+	    (!owner || owner == old || new))
+		wlr_seat_pointer_end_grab(input->seat);
+}
+
+static void focus_out(struct input *input, const struct window *new)
 {
 	struct window *old = input->focus;
 
+	end_menus(input, old, new);
 	if (!old)
 		return;
 	input->focus = NULL;
-	/* Menus that hold a grab would wait for a click that goes to another qube now. */
-	if (wlr_seat_pointer_has_grab(input->seat) && !input->seat->drag)
-		wlr_seat_pointer_end_grab(input->seat);
 	wlr_seat_keyboard_notify_clear_focus(input->seat);
 	old->ops->activate(old, false);
 }
@@ -234,12 +270,17 @@ static void focus_in(struct input *input, struct window *window)
 	struct wlr_keyboard *keyboard = input->keyboard->keyboard;
 
 	if (input->focus != window)
-		focus_out(input);
+		focus_out(input, window);
 	input->focus = window;
 	window_raise(window);
 	window->ops->activate(window, true);
-	wlr_seat_keyboard_notify_enter(input->seat, window->surface, keyboard->keycodes,
-				       keyboard->num_keycodes, &keyboard->modifiers);
+	/* A menu that was there before the focus came keeps it away from all windows, its own included. */
+	if (window_with_menus(input) == window)
+		wlr_seat_keyboard_enter(input->seat, window->surface, keyboard->keycodes,
+					keyboard->num_keycodes, &keyboard->modifiers);
+	else
+		wlr_seat_keyboard_notify_enter(input->seat, window->surface, keyboard->keycodes,
+					       keyboard->num_keycodes, &keyboard->modifiers);
 	window_set_flags(window, window->flags & ~GUI_FLAG_ATTENTION);
 }
 
@@ -250,7 +291,7 @@ void input_focus(struct agent *agent, struct window *window, const struct gui_fo
 	if (focus->type == GUI_EVENT_FOCUS_IN && window->surface)
 		focus_in(agent->input, window);
 	else if (focus->type == GUI_EVENT_FOCUS_OUT && agent->input->focus == window)
-		focus_out(agent->input);
+		focus_out(agent->input, NULL);
 }
 
 void input_forget(struct agent *agent, const struct window *window)
@@ -259,8 +300,10 @@ void input_forget(struct agent *agent, const struct window *window)
 
 	if (!input)
 		return;
+	if (!window && wlr_seat_pointer_has_grab(input->seat) && !input->seat->drag)
+		wlr_seat_pointer_end_grab(input->seat);
 	if (!window || input->focus == window)
-		focus_out(input);
+		focus_out(input, NULL);
 	if (!window || input->pointer == window) {
 		input->pointer = NULL;
 		wlr_seat_pointer_notify_clear_focus(input->seat);
