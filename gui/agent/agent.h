@@ -15,6 +15,7 @@
 
 struct clipboard;
 struct cursor;
+struct icons;
 struct input;
 struct shell;
 struct wlr_backend;
@@ -80,7 +81,7 @@ struct agent {
 	struct cursor *cursor;
 	struct clipboard *clipboard;
 	struct x11_client *x11_client;
-	int icons_fd; /* icons.c; -1: nobody sends icons */
+	struct icons *icons; /* NULL: nobody sends icons */
 };
 
 /* agent.c: the compositor and its parts. 0 or -errno; what is wrong was logged. */

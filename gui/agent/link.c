@@ -2,6 +2,7 @@
 // The connection to the daemon: offered, lost, offered again; windows live on in between.
 #include "agent.h"
 #include "clipboard.h"
+#include "icons.h"
 #include "input.h"
 #include "surface.h"
 #include "window.h"
@@ -89,6 +90,7 @@ static int on_ready(void *ctx, uint32_t version, const struct gui_screen *screen
 	agent_set_screen(agent, (int)screen->width, (int)screen->height);
 	agent_log("connected to domain %d, protocol %u.%u, screen %ux%u", agent->options.peer,
 		  GUI_MAJOR(version), GUI_MINOR(version), screen->width, screen->height);
+	icons_connected(agent);
 	windows_connected(agent);
 	return 0;
 }

@@ -196,7 +196,7 @@ def two_qubes_clipboard(bed):
 
 
 def icons(bed):
-    """Icons of a Wayland client's application and of an X11 client itself come to their windows, tinted."""
+    """Icons of a Wayland client's application and of an X11 client come to their windows, tinted; also by a second sender."""
     data = os.path.join(bed.place, f"data-{bed.serial()}")
     pictures = os.path.join(data, "icons/hicolor/48x48/apps")
     os.makedirs(pictures)
@@ -206,7 +206,8 @@ def icons(bed):
     # The call, without the daemons in between.
     built = os.path.abspath(os.path.dirname(bed.agent))
     program = os.path.join(data, "sender")
-    bed.write(program, f"#!/bin/sh\nexec {built}/gui-icon-sender env DISPLAY={bed.desktop.env['DISPLAY']} "
+    started = os.path.join(data, "started")
+    bed.write(program, f"#!/bin/sh\necho $$ >>{started}\nexec {built}/gui-icon-sender env DISPLAY={bed.desktop.env['DISPLAY']} "
               f"QREXEC_REMOTE_DOMAIN=work {built}/gui-icon-receiver\n")
     os.chmod(program, 0o755)
     commands = "foot -T wayland sleep 1000 & " \
@@ -221,6 +222,14 @@ def icons(bed):
                 text = bed.desktop.run("xprop", "-id", number, "-notype", "32c", " = $0+\n", "_NET_WM_ICON")
                 return [int(v) & 0xffffffff for v in text.split("=")[1].split(",")] if "=" in text else []
             bed.desktop.until(lambda: seen() == wanted, f"the icon of {title} is {seen()[:20]}")
+        # The program has ended, as when the call is cut off: another one sends the icons again.
+        bed.desktop.run("xprop", "-id", number, "-remove", "_NET_WM_ICON")
+        same("icon", seen(), [])
+        with open(started, encoding="ascii") as f:
+            os.kill(int(f.read().split()[0]), signal.SIGKILL)
+        bed.desktop.until(lambda: seen() == wanted, f"the icon of {title} is {seen()[:20]} after a restart")
+        with open(started, encoding="ascii") as f:
+            same("starts", len(f.read().split()), 2)
 
 
 CHECKS = [xterm, xterm_menu, gtk, wayland, two_qubes_clipboard, icons]

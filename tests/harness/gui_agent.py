@@ -196,6 +196,48 @@ def check_menu_drag():
         s.hear(client, "button 272 0")
 
 
+def check_menu_before_focus():
+    """A menu that was opened before its window got the focus keeps it and gets the keys; another window's focus ends it."""
+    with Session() as s:
+        client, daemon = s.client(), s.daemon
+        windows = [s.top(client, name) for name in ("one", "two")]
+        for at, window in enumerate(windows):
+            daemon.place(window, 50 + 400 * at, 100, 300, 200)
+        one, two = windows
+        daemon.focus(one)
+        s.hear(client, "focus one 0")
+        # The window manager lets the click through before it moves the focus.
+        daemon.click(two, 20, 20)
+        s.hear(client, "button 272 0")
+        client.tell("popup menu two 20 30 120 90 1")
+        popup = daemon.window(override=True)
+        daemon.focus(one, gained=False)
+        daemon.focus(two)
+        s.hear(client, "focus two 0")
+        daemon.key(two, 38)
+        s.hear(client, "key 30 0")
+        need("done menu" not in client.lines, "the menu is gone")
+        client.tell("free menu")
+        daemon.until(lambda: popup.number not in daemon.windows, "DESTROY of the popup")
+        lines = len(client.lines)
+        daemon.key(two, 39)
+        s.hear(client, "key 31 0", lines)
+        # The same, but the focus does not come to it.
+        daemon.focus(two, gained=False)
+        s.hear(client, "blur two", lines)
+        daemon.click(two, 20, 20)
+        s.hear(client, "button 272 0", lines)
+        client.tell("popup other two 20 30 120 90 1")
+        daemon.window(override=True)
+        s.sync(client)
+        need("done other" not in client.lines, "the second menu is gone")
+        daemon.focus(one)
+        s.hear(client, "done other")
+        s.hear(client, "focus one 0", lines)
+        daemon.key(one, 40)
+        s.hear(client, "key 32 0", lines)
+
+
 def check_subsurfaces():
     """Windows of several surfaces are composed, and what was below a part comes back when the part goes."""
     with Session() as s:
@@ -535,6 +577,24 @@ def check_reconnect():
             daemon.key(one, 38)
             s.hear(client, "key 30 0")
         need(s.stats()["windows"] == 2, "windows")
+
+
+def check_icons_given_up():
+    """A program for icons that ends again and again is given up, until the daemon comes anew."""
+    with tempfile.TemporaryDirectory(prefix="icons-") as place:
+        program, starts = os.path.join(place, "sender"), os.path.join(place, "starts")
+        with open(program, "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\necho >>{starts}\n")
+        os.chmod(program, 0o755)
+
+        def count():
+            with open(starts, encoding="ascii") as f:
+                return len(f.read())
+        with Session(options=["--icons", program], connect=False) as s:
+            s.said("ended again and again")
+            need(count() == 5, f"it was started {count()} times")
+            daemon = s.connect()
+            daemon.until(lambda: count() == 6, "another start")
 
 
 def check_strange_messages():
