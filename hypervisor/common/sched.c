@@ -580,6 +580,6 @@ int sched_init(void)
 	list_init(&idle_domain.gmaps);
 	list_init(&idle_domain.link);
 	softirq_register(SOFTIRQ_SCHED, sched_softirq);
-	log_info("Scheduler: %s\n", policy->name);
+	log_info("scheduler: %s\n", policy->name);
 	return sched_cpu_init(cpu_id());
 }

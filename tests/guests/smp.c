@@ -10,8 +10,9 @@
 #include <xen/vcpu.h>
 
 #define MS	    1000000ul
-#define LIMIT	    (60000 * MS) /* for what is to happen: it ends a run that cannot go on */
-#define AP_ID	    2u		 /* the APIC ID of vCPU 1 */
+/* For what is to happen: it ends a run that cannot go on. Time is counted in instructions here, so that the load of the host does not matter. */
+#define LIMIT	    (1000 * MS)
+#define AP_ID	    2u /* the APIC ID of vCPU 1 */
 #define TRAMPOLINE  0x8000u
 #define VECTOR	    0x61u
 #define WAKE	    0x51u

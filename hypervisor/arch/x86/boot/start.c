@@ -344,7 +344,6 @@ static void __used boot_continue(void)
 	choose_vendor();
 	if (timer_cpu_init(0) || work_cpu_init(0) || sched_init())
 		panic("no memory for the scheduler");
-	log_info("scheduler: %s\n", sched_policy_name());
 	init_ecam();
 	init_iommu();
 	arch_irq_enable();
