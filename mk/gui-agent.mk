@@ -87,7 +87,11 @@ gui: $(O)/gui/gui-icon-sender
 SYSCONFDIR ?= /etc
 install-gui-agent: $(GUI_AGENT) $(O)/gui/gui-icon-sender
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/bulkhead lib/systemd/user lib/modprobe.d lib/modules-load.d \
-		lib/udev/rules.d lib/sysusers.d share/man/man1 share/man/man8) $(DESTDIR)$(SYSCONFDIR)/profile.d
+		lib/udev/rules.d lib/sysusers.d share/man/man1 share/man/man8) $(DESTDIR)$(SYSCONFDIR)/profile.d \
+		$(DESTDIR)/etc/qubes-rpc $(DESTDIR)/etc/qubes/rpc-config
+	install -m 755 gui/agent/session/qubes.SetMonitorLayout $(DESTDIR)/etc/qubes-rpc/
+	install -m 644 gui/agent/session/qubes.SetMonitorLayout.config \
+		$(DESTDIR)/etc/qubes/rpc-config/qubes.SetMonitorLayout
 	install -m 755 $(GUI_AGENT) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 gui/agent/session/gui-session $(O)/gui/gui-icon-sender $(DESTDIR)$(PREFIX)/lib/bulkhead/
 	for unit in gui/agent/session/*.service gui/agent/session/*.target; do \

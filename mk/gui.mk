@@ -72,7 +72,7 @@ BENCHES += bench-gui
 # Static analysis, remembered as in lint.mk.
 GUI_TIDY_FLAGS = -std=gnu11 -O2 $(WARNINGS) $(GUI_DAEMON_CFLAGS)
 GUI_TIDY := $(patsubst %,$(O)/lint/%.gui-tidy,$(filter gui/%,$(GUI_COMMON_SRCS)) $(GUI_DAEMON_SRCS) \
-	$(wildcard gui/icons/*.c))
+	$(wildcard gui/icons/*.c gui/monitors/*.c))
 $(O)/lint/%.gui-tidy: % .clang-tidy $(wildcard gui/common/*.h gui/daemon/*.h)
 	@mkdir -p $(@D) $(O)/lint/clean
 	$(Q)key=$$({ cat .clang-tidy; clang-tidy --version; echo '$(GUI_TIDY_FLAGS)'; $(CLANG) $(GUI_TIDY_FLAGS) -E -C $<; } \
@@ -91,14 +91,22 @@ $(O)/gui/gui-icon-receiver: $(GUI_ICON_OBJS)
 gui: $(O)/gui/gui-icon-receiver
 -include $(GUI_ICON_OBJS:.o=.d)
 
+# What tells qubes of the monitors.
+GUI_LAYOUT_OBJS := $(patsubst %,$(O)/gui/obj/%.o,gui/monitors/monitor_layout.c qrexec/policy/world.c)
+$(O)/gui/gui-monitor-layout: $(GUI_LAYOUT_OBJS)
+	$(say) LD $@
+	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ -lX11 -lXrandr
+gui: $(O)/gui/gui-monitor-layout
+-include $(GUI_LAYOUT_OBJS:.o=.d)
+
 # For dom0. Services of qubes' calls look for programs in QUBES_LIB.
-install-gui-daemon: $(O)/gui/gui-daemon $(O)/gui/gui-icon-receiver
+install-gui-daemon: $(O)/gui/gui-daemon $(O)/gui/gui-icon-receiver $(O)/gui/gui-monitor-layout
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8) $(DESTDIR)$(QUBES_LIB) \
 		$(DESTDIR)/etc/qubes-rpc
-	install -m 755 $(O)/gui/gui-daemon $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(O)/gui/gui-daemon $(O)/gui/gui-monitor-layout $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(O)/gui/gui-icon-receiver $(DESTDIR)$(QUBES_LIB)/
 	install -m 755 gui/icons/qubes.WindowIconUpdater $(DESTDIR)/etc/qubes-rpc/
-	install -m 644 docs/man/gui-daemon.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/gui-daemon.1 docs/man/gui-monitor-layout.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/guid.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 docs/man/gui-icon-receiver.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 .PHONY: install-gui-daemon

@@ -5,6 +5,7 @@
 #include "clipboard.h"
 #include "cursor.h"
 #include "input.h"
+#include "monitors.h"
 #include "renderer.h"
 #include "shell.h"
 #include "surface.h"
@@ -20,19 +21,10 @@
 
 #include <wlr/backend.h>
 #include <wlr/backend/headless.h>
-#include <wlr/interfaces/wlr_output.h>
 #include <wlr/render/wlr_renderer.h>
 #include <wlr/types/wlr_compositor.h>
 #include <wlr/types/wlr_data_device.h>
-#include <wlr/types/wlr_output.h>
-#include <wlr/types/wlr_output_layout.h>
 #include <wlr/types/wlr_primary_selection_v1.h>
-#include <wlr/types/wlr_xdg_output_v1.h>
-
-/* Until a daemon says how large its screen is. */
-#define FIRST_WIDTH  1024
-#define FIRST_HEIGHT 768
-#define REFRESH	     60000 /* mHz */
 
 uint32_t agent_now(void)
 {
@@ -65,51 +57,6 @@ void agent_log_stats(const struct agent *agent)
 		wl_list_length(&agent->windows), wl_list_length(&agent->dying));
 }
 
-void agent_screen(struct agent *agent, struct wlr_box *ret_box)
-{
-	*ret_box = (struct wlr_box){.width = agent->output->width, .height = agent->output->height};
-}
-
-void agent_set_screen(struct agent *agent, int width, int height)
-{
-	/* Not by a commit of the output: that would want a picture for it. */
-	wlr_output_update_custom_mode(agent->output, width, height, REFRESH);
-}
-
-static bool output_commit(struct wlr_output *output)
-{
-	(void)output;
-	return true;
-}
-
-static void output_destroy(struct wlr_output *output)
-{
-	free(output);
-}
-
-/* A screen that shows nothing: unlike that of wlroots' headless backend it has no clock that ticks for nobody. */
-static const struct wlr_output_impl output_impl = {
-	.commit = output_commit,
-	.destroy = output_destroy,
-};
-
-static int create_output(struct agent *agent)
-{
-	agent->output = calloc(1, sizeof(*agent->output));
-	if (agent->output) {
-		wlr_output_init(agent->output, agent->backend, &output_impl, agent->display);
-		wlr_output_set_name(agent->output, "qube");
-		wlr_output_set_description(agent->output, "The screen of the GUI domain");
-	}
-	agent->layout = wlr_output_layout_create();
-	if (!agent->output || !agent->layout)
-		return -ENOMEM;
-	agent_set_screen(agent, FIRST_WIDTH, FIRST_HEIGHT);
-	wlr_output_update_enabled(agent->output, true);
-	wlr_output_layout_add(agent->layout, agent->output, 0, 0);
-	return wlr_xdg_output_manager_v1_create(agent->display, agent->layout) ? 0 : -ENOMEM;
-}
-
 static int create_compositor(struct agent *agent, struct wlr_compositor **ret_compositor)
 {
 	agent->backend = wlr_headless_backend_create(agent->display);
@@ -131,7 +78,7 @@ static int create_parts(struct agent *agent)
 
 	if (rc)
 		return rc;
-	rc = create_output(agent);
+	rc = monitors_create(agent);
 	if (rc)
 		return rc;
 	rc = input_create(agent, agent->backend);
@@ -226,10 +173,7 @@ void agent_destroy(struct agent *agent)
 		clipboard_destroy(agent);
 	if (agent->frame_timer)
 		surfaces_destroy(agent);
-	if (agent->output)
-		wlr_output_destroy(agent->output);
-	if (agent->layout)
-		wlr_output_layout_destroy(agent->layout);
+	monitors_destroy(agent);
 	if (agent->display)
 		wl_display_destroy(agent->display);
 	if (agent->cursor)

@@ -17,10 +17,9 @@ struct clipboard;
 struct cursor;
 struct icons;
 struct input;
+struct monitors;
 struct shell;
 struct wlr_backend;
-struct wlr_output;
-struct wlr_output_layout;
 struct wlr_renderer;
 struct x11_client;
 
@@ -50,8 +49,6 @@ struct agent {
 	struct wl_event_loop *loop;
 	struct wlr_backend *backend;
 	struct wlr_renderer *renderer;
-	struct wlr_output *output;
-	struct wlr_output_layout *layout;
 	const char *socket; /* of Wayland's display */
 	struct agent_stats stats;
 
@@ -76,6 +73,7 @@ struct agent {
 	struct wl_event_source *trees_idle; /* windows whose tree has changed without a commit */
 	struct wl_event_source *frame_timer;
 
+	struct monitors *monitors;
 	struct shell *shell;
 	struct input *input;
 	struct cursor *cursor;
@@ -87,8 +85,6 @@ struct agent {
 /* agent.c: the compositor and its parts. 0 or -errno; what is wrong was logged. */
 int agent_create(struct agent *agent, const struct agent_options *options, const char *socket);
 void agent_destroy(struct agent *agent);
-/* The output, and where popups and maximised windows have their place. */
-void agent_set_screen(struct agent *agent, int width, int height);
 /* Logs the counters. */
 void agent_log_stats(const struct agent *agent);
 

@@ -4,6 +4,7 @@
 #include "clipboard.h"
 #include "icons.h"
 #include "input.h"
+#include "monitors.h"
 #include "surface.h"
 #include "window.h"
 
@@ -87,7 +88,7 @@ static int on_ready(void *ctx, uint32_t version, const struct gui_screen *screen
 	}
 	agent->version = version;
 	agent->connected = true;
-	agent_set_screen(agent, (int)screen->width, (int)screen->height);
+	monitors_connected(agent, (int)screen->width, (int)screen->height);
 	agent_log("connected to domain %d, protocol %u.%u, screen %ux%u", agent->options.peer,
 		  GUI_MAJOR(version), GUI_MINOR(version), screen->width, screen->height);
 	icons_connected(agent);

@@ -2,6 +2,7 @@
 // bulkhead-gui-agent: shows the windows of this qube on the screen of the GUI domain.
 #include "agent.h"
 #include "icons.h"
+#include "monitors.h"
 #include "settings.h"
 #include "shell.h"
 
@@ -282,6 +283,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (!settings.options.keyboard_layout)
 		source = settings_follow(&session.agent);
+	monitors_follow(&session.agent);
 	status = run(&session, settings.icons, argv + optind);
 	settings_close(source);
 	agent_destroy(&session.agent);

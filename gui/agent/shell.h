@@ -26,7 +26,4 @@ int xdg_create(struct shell *shell);
 int x11_create(struct shell *shell, struct wlr_compositor *compositor);
 void x11_destroy(struct shell *shell);
 
-/* The screen as the daemon has told it: (0, 0) and its size. */
-void agent_screen(struct agent *agent, struct wlr_box *ret_box);
-
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // X11's windows, by Xwayland: configured with the places that the daemon gives them.
 #include "agent.h"
+#include "monitors.h"
 #include "cursor.h"
 #include "input.h"
 #include "shell.h"
@@ -217,7 +218,7 @@ static void handle_request_maximize(struct wl_listener *listener, void *data)
 	(void)data;
 	if (wanted) {
 		self->restored = self->window.mapped ? box : (struct wlr_box){0};
-		agent_screen(self->window.agent, &box);
+		monitors_screen(self->window.agent, &box);
 	} else if (self->restored.width) {
 		box = self->restored;
 	}

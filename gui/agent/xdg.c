@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Wayland's xdg_shell: toplevels are windows, popups are override-redirect windows at their real places.
 #include "agent.h"
+#include "monitors.h"
 #include "shell.h"
 #include "surface.h"
 #include "window.h"
@@ -109,7 +110,7 @@ static void popup_constrain(struct wlr_xdg_popup *popup)
 	if (!window)
 		return;
 	wlr_xdg_surface_get_geometry(xdg_of(window)->xdg, &geometry);
-	agent_screen(window->agent, &box);
+	monitors_screen(window->agent, &box);
 	box.x += geometry.x - window->box.x;
 	box.y += geometry.y - window->box.y;
 	wlr_xdg_popup_unconstrain_from_box(popup, &box);
@@ -305,7 +306,7 @@ static void handle_request_maximize(struct wl_listener *listener, void *data)
 	(void)data;
 	if (wanted && !self->maximized) {
 		self->restored = self->window.mapped ? box : (struct wlr_box){0};
-		agent_screen(self->window.agent, &box);
+		monitors_screen(self->window.agent, &box);
 	} else if (!wanted && self->maximized && self->restored.width) {
 		box = self->restored;
 	}

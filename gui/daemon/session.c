@@ -302,12 +302,22 @@ static void on_warn(void *ctx, const char *key, const char *text)
 		say(session, text, 0);
 }
 
+/* Popups have to stay on what is there now. Agents hear of it by qubes.SetMonitorLayout, see gui-monitor-layout(1). */
+static void on_screen(void *ctx)
+{
+	struct session *session = ctx;
+
+	view_screen(session->view, &session->model.limits.screen_width,
+		    &session->model.limits.screen_height);
+}
+
 static const struct view_actions actions = {
 	.copy = on_copy,
 	.paste = on_paste,
 	.clipboard = on_clipboard,
 	.failed = on_failed,
 	.warn = on_warn,
+	.screen = on_screen,
 };
 
 static void fill_model(struct session *session)

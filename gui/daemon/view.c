@@ -396,6 +396,14 @@ void view_flush(struct view *view)
 	XFlush(view->x);
 }
 
+static void on_screen(GdkScreen *screen, gpointer data)
+{
+	struct view *view = data;
+
+	(void)screen;
+	view->actions->screen(view->ctx);
+}
+
 static bool has_32_bits(struct view *view)
 {
 	XPixmapFormatValues *formats;
@@ -453,6 +461,8 @@ struct view *view_create(const struct view_options *options, const struct view_a
 		return NULL;
 	}
 	view->icon = icon_load(options->icon, options->color);
+	g_signal_connect(gdk_display_get_default_screen(display), "size-changed",
+			 G_CALLBACK(on_screen), view);
 	input_start(view);
 	return view;
 }
@@ -463,6 +473,7 @@ void view_destroy(struct view *view)
 
 	if (!view)
 		return;
+	g_signal_handlers_disconnect_by_data(gdk_display_get_default_screen(view->display), view);
 	input_finish(view);
 	bar_finish(view);
 	paint_finish(view);

@@ -18,6 +18,8 @@ struct view_actions {
 	void (*clipboard)(void *ctx, const char *text, uint32_t length);
 	void (*failed)(void *ctx, int code); /* sending to the agent failed */
 	void (*warn)(void *ctx, const char *key, const char *text);
+	/* The screen has another size. */
+	void (*screen)(void *ctx);
 };
 
 struct view_options {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzzing: what a daemon sends to the agent, which has a Wayland client with windows and a menu in the same process.
 // links: gui/agent/agent.c gui/agent/clipboard.c gui/agent/cursor.c gui/agent/frame.c gui/agent/icons.c gui/agent/incoming.c gui/agent/input.c
-// links: gui/agent/keyboard.c gui/agent/pixels.c gui/agent/renderer.c gui/agent/surface.c gui/agent/text.c
+// links: gui/agent/keyboard.c gui/agent/layout.c gui/agent/monitors.c gui/agent/pixels.c gui/agent/renderer.c gui/agent/surface.c gui/agent/text.c
 // links: gui/agent/tray.c gui/agent/window.c gui/agent/x11.c gui/agent/x11_client.c gui/agent/x11_clip.c gui/agent/xdg.c gui/common/protocol.c tests/fuzz/gui_agent_client.c tests/gui/wl_globals.c
 // libs: -lwlroots -lwayland-server -lwayland-client -lxkbcommon -lpixman-1 -lxcb
 #include "../../gui/agent/agent.h"

@@ -263,6 +263,22 @@ def popup(bed):
     bed.desktop.await_pixel(165, 190, GREEN)
 
 
+def screen_size(bed):
+    """When the screen gets another size, popups have to stay on what there is now."""
+    agent = bed.daemon().agent
+    try:
+        bed.desktop.resize(1000, 700)
+        agent.show(1, 950, 690, 100, 50, YELLOW, "tip", override=1)
+        message = agent.expect("CONFIGURE", 1)
+        same("kept on the smaller screen", (message["x"], message["y"]), (900, 650))
+        agent.configure(1, 900, 650, 100, 50)
+    finally:
+        bed.desktop.resize(1280, 800)
+    agent.configure(1, 950, 690, 100, 50)
+    bed.desktop.await_pixel(1049, 715, bed.daemons[0].color)
+    bed.desktop.await_pixel(1040, 730, YELLOW)
+
+
 def popup_limits(bed):
     """A qube cannot cover the screen: neither with one popup, nor with several, nor by growing."""
     daemon = bed.daemon()
@@ -750,6 +766,6 @@ def notifications(bed):
                 helper.wait()
 
 
-CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, popup_limits,
+CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, screen_size, popup_limits,
           flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
           clipboard_limits, notifications, tray, icons, later_icons, delay, reconnect, silent_agent]

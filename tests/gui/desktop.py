@@ -135,6 +135,18 @@ class Desktop:
                 raise TimeoutError(what)
             time.sleep(0.02)
 
+    def resize(self, width, height):
+        """Another size of the screen, not larger than the first. Pictures can only be taken of the first."""
+        mode = f"{width}x{height}"
+        if mode not in self.run("xrandr"):
+            # Times of a monitor, which Xvfb does not look at.
+            self.run("xrandr", "--newmode", mode, "60", *map(str, (width, width + 1, width + 2, width + 3)),
+                     *map(str, (height, height + 1, height + 2, height + 3)))
+            self.run("xrandr", "--addmode", "screen", mode)
+        said = self.run("xrandr", "--output", "screen", "--mode", mode)
+        if f"current {width} x {height}," not in self.run("xrandr"):
+            raise RuntimeError(f"the screen does not become {mode}: {said}")
+
     def picture(self):
         return self.camera.take()
 

@@ -43,6 +43,7 @@ class Session:
         # A new line for each command, its words by spaces.
         self.script("qube", f'echo "$*" >>{self.words}')
         self.script("qube-session", f"echo $$ >>{self.place}/sessions-started; exec sleep 1000")
+        self.script("gui-monitor-layout", "exec sleep 1000")
         shutil.copy(os.path.join(HERE, "../../qrexec/etc/lib/qubes-session-ready"), self.lib)
         subprocess.run([f"{built}/qube-menu-update", "--dir", f"{self.place}/menus", "--from", f"{self.place}/answer",
                         "debian"], check=True, stdin=subprocess.DEVNULL, timeout=LIMIT)

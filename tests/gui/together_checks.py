@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Agent and daemon together, with clients that follow instructions: what the user sees and does, pixel by pixel.
+import os
+import re
+import subprocess
+
 from .bed import Daemon
-from .session import Session
+from .daemon_checks import same
+from .session import OUT, Session
 
 RED, GREEN, BLUE, WHITE = 0xff0000, 0x00ff00, 0x0000ff, 0xffffff
 FRAME = 3  # of the daemon around managed windows
@@ -179,4 +184,55 @@ def restart(bed, qube):
     again.process.terminate()
 
 
-CHECKS = [contents, keys, pointer, popups, fifty_windows, restart]
+@with_qube
+def monitors(bed, qube):
+    """Another size of dom0's screen, and its monitors, come to the programs of a qube that is running."""
+    desktop, agent = bed.desktop, qube.session
+    run = os.path.join(qube.daemon.place, "run")
+    os.makedirs(run)
+    bed.write(os.path.join(run, "qubes.list"), "work class=AppVM label=red domid=7\n")
+    service = os.path.join(os.path.dirname(__file__), "../../gui/agent/session/qubes.SetMonitorLayout")
+    client, calls = os.path.join(run, "client"), os.path.join(run, "calls")
+    bed.write(client, f"#!/bin/sh\necho \"$*\" >>{calls}\nXDG_RUNTIME_DIR={agent.place} exec {service}\n")
+    os.chmod(client, 0o755)
+
+    def listed():
+        text = subprocess.run(["xrandr", "--listmonitors"], env=agent.x_env(), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False, timeout=60).stdout
+        return sorted(re.sub(r"/\d+", "", line.split()[2]) for line in text.splitlines()[1:])
+
+    def await_monitors(*wanted):
+        # One program of X11 stays, so that Xwayland does.
+        desktop.until(lambda: listed() == sorted(wanted), f"X11 programs see {listed()}, not {wanted}")
+    agent.run("xterm", x11=True)
+    await_monitors("1280x800+0+0")
+    desktop.start(os.path.join(OUT, "gui/gui-monitor-layout"), "--run", run, "--qrexec-client", client)
+    try:
+        desktop.resize(1000, 700)
+        agent.said("1 monitors, screen 1000x700")
+        await_monitors("1000x700+0+0")
+        desktop.run("xrandr", "--setmonitor", "left", "600/0x700/0+0+0", "screen")
+        desktop.run("xrandr", "--setmonitor", "right", "400/0x500/0+600+200", "none")
+        agent.said("2 monitors, screen 1000x700")
+        await_monitors("600x700+0+0", "400x500+600+200")
+        # The next daemon tells only the size, which the monitors that are known have.
+        start = len(agent.text())
+        qube.daemon.process.terminate()
+        qube.daemon.process.wait(60)
+        agent.said("connection to the daemon ended", start)
+        again = Daemon(bed, connect=False, supervised=True, place=qube.daemon.place)
+        agent.said("connected to domain 0", start)
+        await_monitors("600x700+0+0", "400x500+600+200")
+        again.process.terminate()
+    finally:
+        desktop.run("xrandr", "--delmonitor", "left")
+        desktop.run("xrandr", "--delmonitor", "right")
+        desktop.resize(1280, 800)
+    agent.said("1 monitors, screen 1280x800")
+    await_monitors("1280x800+0+0")
+    with open(calls, encoding="ascii") as f:
+        words = set(f.read().splitlines())
+    same("calls", words, {f"--socket-dir {run} -d work DEFAULT:QUBESRPC qubes.SetMonitorLayout dom0"})
+
+
+CHECKS = [contents, keys, pointer, popups, fifty_windows, restart, monitors]

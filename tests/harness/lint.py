@@ -54,7 +54,7 @@ def check_format(files):
 
 def check_cppcheck(files):
     sources = [f for f in c_files(files, "hypervisor/", "tools/", "vchan/", "qrexec/", "qubesdb/", "desktop/",
-                                      "gui/common/", "gui/daemon/", "gui/icons/") if f.endswith(".c")]
+                                      "gui/common/", "gui/daemon/", "gui/icons/", "gui/monitors/") if f.endswith(".c")]
     if not sources:
         return ""
     work = os.path.join(OUT, "lint", "cppcheck")

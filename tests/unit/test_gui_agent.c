@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The agent's texts in fields, and its copies of rectangles.
-// links: gui/agent/text.c gui/agent/pixels.c
+// The agent's texts in fields, its copies of rectangles, and layouts of monitors.
+// links: gui/agent/text.c gui/agent/pixels.c gui/agent/layout.c
 // libs: -lpixman-1
 // cflags: -isystem /usr/include/pixman-1
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../../gui/agent/layout.h"
 #include "../../gui/agent/pixels.h"
 #include "../../gui/agent/text.h"
 
@@ -129,13 +131,78 @@ static void test_flatten(void **state)
 	pixman_region32_fini(&region);
 }
 
+static int parse(const char *text, struct layout *layout)
+{
+	/* On the heap and without an end, so that a byte too much is seen. */
+	size_t length = strlen(text);
+	char *copy = malloc(length ? length : 1);
+	int rc;
+
+	assert_non_null(copy);
+	memcpy(copy, text, length);
+	rc = layout_parse(copy, length, layout);
+	free(copy);
+	return rc;
+}
+
+static void test_layout(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"\n",
+		"1920",
+		"1920 1080 0",
+		"1920 1080 0 0 500",
+		"1920 1080 0 0 500 300 1",
+		"1920 1080 0 0 x",
+		"1920 1080 0 0x",
+		"0 1080 0 0",
+		"1920 -1 0 0",
+		"16385 1080 0 0",
+		"1920 1080 9999999 0",
+		"1920 1080 99999999999999999999 0",
+		"- 1080 0 0",
+		"1000 1000 0 0\n1000 1000 15385 0",
+		"1000 1000 0 0\nno",
+	};
+	char many[LAYOUT_MONITORS_MAX * 16 + 32] = "";
+	struct layout layout;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		memset(&layout, 0x55, sizeof(layout));
+		assert_int_equal(parse(wrong[i], &layout), -EINVAL);
+		assert_int_equal(layout.count, 0x5555555555555555u);
+	}
+	assert_int_equal(parse("1920 1080 0 0", &layout), 0);
+	assert_int_equal(layout.count, 1);
+	assert_int_equal(layout.width, 1920);
+	assert_int_equal(layout.height, 1080);
+	/* Left of and above the first, with sizes in millimetres, which a screen need not have. */
+	assert_int_equal(parse("1920 1080 0 0 510 290\n\n 1280 1024 -1280 -100 0 0 \r\n", &layout),
+			 0);
+	assert_int_equal(layout.count, 2);
+	assert_int_equal(layout.monitors[0].x, 1280);
+	assert_int_equal(layout.monitors[0].y, 100);
+	assert_int_equal(layout.monitors[1].x, 0);
+	assert_int_equal(layout.monitors[1].width, 1280);
+	assert_int_equal(layout.width, 3200);
+	assert_int_equal(layout.height, 1180);
+	for (i = 0; i < LAYOUT_MONITORS_MAX; i++)
+		strcat(many, "10 10 0 0\n");
+	assert_int_equal(parse(many, &layout), 0);
+	assert_int_equal(layout.count, LAYOUT_MONITORS_MAX);
+	strcat(many, "10 10 0 0\n");
+	assert_int_equal(parse(many, &layout), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),
-		cmocka_unit_test(test_pixels),
-		cmocka_unit_test(test_flatten),
-		cmocka_unit_test(test_pixels_whole),
+		cmocka_unit_test(test_text),	cmocka_unit_test(test_pixels),
+		cmocka_unit_test(test_flatten), cmocka_unit_test(test_pixels_whole),
+		cmocka_unit_test(test_layout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
