@@ -353,6 +353,11 @@ struct vcpu *sched_switch(void)
 	next = policy->pick(c->id, now);
 	if (next != prev) {
 		c->current = next;
+		if (prev->is_idle) { /* its time is what tools take for the CPU's idle time */
+			spin_lock(&prev->sched_lock);
+			runstate_set(prev, RUNSTATE_runnable, now);
+			spin_unlock(&prev->sched_lock);
+		}
 		spin_lock(&next->sched_lock);
 		runstate_set(next, RUNSTATE_running, now);
 		spin_unlock(&next->sched_lock);

@@ -374,6 +374,35 @@ static void runstates_add_up(void **state)
 	assert_int_equal(info.time[RUNSTATE_running], sim_of(b, 0)->ran);
 }
 
+/* What sysctl getcpuinfo tells of a CPU. */
+static uint64_t idle_time(void)
+{
+	struct vcpu_runstate_info info;
+
+	vcpu_runstate_get(cpu_table[0]->idle, &info);
+	return info.time[RUNSTATE_running];
+}
+
+static void idle_time_is_what_nobody_ran(void **state)
+{
+	struct domain *d = sim_domain(1, 256, 0);
+	uint64_t idle, ran;
+
+	(void)state;
+	sim_bursts(sim_of(d, 0), MSEC(1), MSEC(3));
+	sim_run(MSEC(100));
+	idle = idle_time();
+	ran = sim_of(d, 0)->ran;
+	sim_run(SEC);
+	assert_int_equal(idle_time() - idle + sim_of(d, 0)->ran - ran, SEC);
+	assert_near(idle_time() - idle, MSEC(750), MSEC(5));
+	sim_bursts(sim_of(d, 0), 0, 0);
+	sim_run(MSEC(10));
+	idle = idle_time();
+	sim_run(SEC);
+	assert_int_equal(idle_time(), idle);
+}
+
 /* ---- Control ---- */
 
 static void control_operations(void **state)
@@ -460,6 +489,7 @@ int main(void)
 		T(kick_makes_it_leave_the_guest, cpus_2),
 		T(poll, cpus_1),
 		T(runstates_add_up, cpus_1),
+		T(idle_time_is_what_nobody_ran, cpus_1),
 		T(control_operations, cpus_1),
 		T(out_of_memory, cpus_1),
 	};
