@@ -54,8 +54,8 @@ static void key_domains(void)
 
 static void key_memory(void)
 {
-	log_info("memory: %lu pages, %lu free, %lu KiB heap\n", frames_total(), frames_free_count(),
-		 heap_bytes() >> 10);
+	log_info("memory: %lu pages, %lu free, %lu KiB heap, %lu KiB of it in use\n",
+		 frames_total(), frames_free_count(), heap_bytes() >> 10, heap_bytes_used() >> 10);
 }
 
 static uint64_t ms(uint64_t ns)

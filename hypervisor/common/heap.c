@@ -2,8 +2,9 @@
 /*
  * The hypervisor's heap: chunks of 2 MiB of machine memory, each mapped as a whole at HEAP_BASE + its address.
  * Page 0 of a chunk describes it. Objects below a page come from slabs. Allocations beyond a chunk take frames of
- * their own. Chunks are never given back: the heap stays at its high-water mark, which keeps TLB shootdown out of
- * every free.
+ * their own. Chunks that nobody uses any more go back to the allocator of frames, all but one: so a single object that
+ * comes and goes does not make the heap grow and shrink. It is done later, as every CPU has to forget the mapping,
+ * which no caller of heap_free() could wait for.
  */
 #include <arch/paging.h>
 #include <bulkhead/bitmap.h>
@@ -14,18 +15,28 @@
 #include <bulkhead/mm_init.h>
 #include <bulkhead/spinlock.h>
 #include <bulkhead/string.h>
+#include <bulkhead/work.h>
 
 #define CHUNK_SIZE  (2UL << 20)
 #define CHUNK_PAGES (CHUNK_SIZE / PAGE_SIZE)
 #define RUN_SLAB    0xffff /* the page is a slab */
+#define SPARE_MAX   1U	   /* unused chunks that stay */
+#define TRIM_BATCH  32U	   /* chunks that go back with one flush of all TLBs */
 
 struct chunk {
-	struct list link; /* in chunks[], those with free pages first */
+	struct list link; /* in chunks[] */
 	unsigned free;
 	BITMAP_DECLARE(used, CHUNK_PAGES);
 	uint16_t run[CHUNK_PAGES]; /* pages of the allocation that starts here, or RUN_SLAB */
 };
 _Static_assert(sizeof(struct chunk) <= PAGE_SIZE, "a chunk's description fits into its first page");
+
+/* What a chunk has. Pages are taken from those first that are in use anyway. */
+enum kind {
+	PARTIAL, /* free pages, and used ones */
+	SPARE,	 /* free pages only */
+	FULL,
+};
 
 /* Object sizes: multiples of 16, so that everything is aligned to 16. */
 static const uint16_t class_size[] = {32, 64, 128, 192, 256, 384, 512, 672, 1008, 1344, 2016};
@@ -38,13 +49,49 @@ struct slab {
 } __aligned(64);
 
 static spinlock_t heap_lock = SPINLOCK_INIT;
-static struct list chunks = LIST_INIT(chunks);
+static struct list chunks[] = {
+	[PARTIAL] = LIST_INIT(chunks[PARTIAL]),
+	[FULL] = LIST_INIT(chunks[FULL]),
+	[SPARE] = LIST_INIT(chunks[SPARE]),
+};
+static struct chunk *first_chunk; /* of the boot: it stays */
+static unsigned spare_count;
 static struct list slabs[CLASSES];
-static uint64_t heap_size;
+static uint64_t heap_size, pages_used;
+static struct work trim_work;
 
 static struct chunk *chunk_of(const void *p)
 {
 	return (struct chunk *)((uintptr_t)p & ~(CHUNK_SIZE - 1));
+}
+
+static enum kind kind_of(const struct chunk *c)
+{
+	if (!c->free)
+		return FULL;
+	return c->free == CHUNK_PAGES - 1 && c != first_chunk ? SPARE : PARTIAL;
+}
+
+static void link_chunk(struct chunk *c)
+{
+	enum kind k = kind_of(c);
+
+	list_insert_before(&chunks[k], &c->link);
+	spare_count += k == SPARE;
+}
+
+/* Takes pages from a chunk, or gives them back if less than 0. */
+static void take_pages(struct chunk *c, int pages)
+{
+	enum kind before = kind_of(c);
+
+	c->free -= (unsigned)pages;
+	pages_used += (uint64_t)pages;
+	if (kind_of(c) != before) {
+		list_remove(&c->link);
+		spare_count -= before == SPARE;
+		link_chunk(c);
+	}
 }
 
 static void add_chunk(paddr_t p)
@@ -54,15 +101,16 @@ static void add_chunk(paddr_t p)
 	memset(c, 0, sizeof(*c));
 	bitmap_set(c->used, 0);
 	c->free = CHUNK_PAGES - 1;
-	list_insert_after(&chunks, &c->link);
+	link_chunk(c);
 	heap_size += CHUNK_SIZE;
 }
 
-void heap_init(paddr_t first_chunk)
+void heap_init(paddr_t chunk)
 {
 	for (unsigned i = 0; i < CLASSES; i++)
 		list_init(&slabs[i]);
-	add_chunk(first_chunk);
+	first_chunk = heap_ptr(chunk);
+	add_chunk(chunk);
 }
 
 paddr_t heap_paddr(const void *p)
@@ -86,11 +134,7 @@ static void *run_in_chunk(struct chunk *c, unsigned pages)
 			for (unsigned long k = 0; k < pages; k++)
 				bitmap_set(c->used, i + k);
 			c->run[i] = (uint16_t)pages;
-			c->free -= pages;
-			if (!c->free) { /* full chunks at the back */
-				list_remove(&c->link);
-				list_insert_before(&chunks, &c->link);
-			}
+			take_pages(c, (int)pages);
 			return (char *)c + i * PAGE_SIZE;
 		}
 		i = end;
@@ -103,13 +147,13 @@ static void *pages_locked(unsigned pages)
 	struct chunk *c;
 	void *p;
 
-	LIST_FOR_EACH (c, &chunks, struct chunk, link) {
-		if (!c->free)
-			break;
+	LIST_FOR_EACH (c, &chunks[PARTIAL], struct chunk, link) {
 		if (c->free >= pages && (p = run_in_chunk(c, pages)) != NULL)
 			return p;
 	}
-	return NULL;
+	if (list_empty(&chunks[SPARE]))
+		return NULL;
+	return run_in_chunk(LIST_FIRST(&chunks[SPARE], struct chunk, link), pages);
 }
 
 static void free_pages_locked(void *p)
@@ -122,9 +166,7 @@ static void free_pages_locked(void *p)
 	for (unsigned k = 0; k < pages; k++)
 		bitmap_clear(c->used, i + k);
 	c->run[i] = 0;
-	c->free += pages;
-	list_remove(&c->link);
-	list_insert_after(&chunks, &c->link);
+	take_pages(c, -(int)pages);
 }
 
 /* Grows the heap by a chunk. Called without the lock, as it maps and may scrub. */
@@ -171,7 +213,47 @@ void heap_page_free(void *page)
 	heap_free(page);
 }
 
-/* Frames that are mapped in the heap become ordinary chunks, and stay mapped: unmapping would need every CPU. */
+/* Gives back what nobody uses. The chunks' first pages, which link them, are out of reach from arch_heap_unmap() on. */
+static void trim(struct work *w)
+{
+	paddr_t batch[TRIM_BATCH];
+	unsigned n;
+
+	(void)w;
+	do {
+		unsigned long irq = spin_lock_irqsave(&heap_lock);
+
+		for (n = 0; n < TRIM_BATCH && spare_count > SPARE_MAX; n++) {
+			struct chunk *c = LIST_FIRST(&chunks[SPARE], struct chunk, link);
+
+			list_remove(&c->link);
+			spare_count--;
+			heap_size -= CHUNK_SIZE;
+			batch[n] = heap_paddr(c);
+		}
+		spin_unlock_irqrestore(&heap_lock, irq);
+		for (unsigned i = 0; i < n; i++)
+			arch_heap_unmap(batch[i]);
+		if (n)
+			arch_heap_flush();
+		for (unsigned i = 0; i < n; i++)
+			frames_free(paddr_to_mfn(batch[i]), ORDER_2M);
+	} while (n == TRIM_BATCH);
+}
+
+void heap_trim_init(void)
+{
+	work_init(&trim_work, trim);
+}
+
+/* After something was freed, without the lock. */
+static void trim_later(void)
+{
+	if (READ_ONCE(spare_count) > SPARE_MAX && trim_work.fn)
+		work_queue(&trim_work);
+}
+
+/* Frames that are mapped in the heap become ordinary chunks. */
 static void add_chunks(paddr_t p, uint64_t size)
 {
 	unsigned long irq = spin_lock_irqsave(&heap_lock);
@@ -214,6 +296,7 @@ static void *big_alloc(size_t size)
 	mfn_to_page(m)->order = (uint8_t)order;
 	irq = spin_lock_irqsave(&heap_lock);
 	heap_size += PAGE_SIZE << order;
+	pages_used += BIT(order);
 	spin_unlock_irqrestore(&heap_lock, irq);
 	p = heap_ptr(mfn_to_paddr(m));
 	memset(p, 0, PAGE_SIZE << order);
@@ -306,8 +389,10 @@ static void big_free(void *p)
 
 	pg->order = 0;
 	heap_size -= size; /* the chunks count again */
+	pages_used -= size / PAGE_SIZE;
 	spin_unlock_irqrestore(&heap_lock, irq);
 	add_chunks(heap_paddr(p), size);
+	trim_later();
 }
 
 void heap_free(void *p)
@@ -326,9 +411,15 @@ void heap_free(void *p)
 	else
 		slab_free((struct slab *)((uintptr_t)p & PAGE_MASK), p);
 	spin_unlock_irqrestore(&heap_lock, irq);
+	trim_later();
 }
 
 uint64_t heap_bytes(void)
 {
 	return READ_ONCE(heap_size);
+}
+
+uint64_t heap_bytes_used(void)
+{
+	return READ_ONCE(pages_used) * PAGE_SIZE;
 }

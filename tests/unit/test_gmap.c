@@ -77,13 +77,8 @@ void vmap_free_range(const volatile void *p, unsigned pages)
 	ranges--;
 }
 
-void tlb_flush_local_all(void)
+void tlb_flush_all(void)
 {
-}
-
-void cpu_call_all(void (*fn)(void *data), void *data)
-{
-	fn(data);
 	flushes++;
 	stale = false;
 }

@@ -31,10 +31,11 @@ uint64_t frame_count = FRAMES;
 static enum {
 	FREE,
 	TAKEN,
-	MAPPED
+	MAPPED,
+	STALE, /* unmapped; CPUs may know the mapping */
 } state_of[CHUNKS];
 static int map_fail_after = -1;
-static unsigned grown;
+static unsigned grown, flushes;
 
 void fake_wait(void);
 void fake_wait(void)
@@ -102,6 +103,49 @@ void arch_heap_grown(void)
 	grown++;
 }
 
+/* Whoever still uses it faults. */
+void arch_heap_unmap(paddr_t chunk)
+{
+	unsigned long c = paddr_raw(chunk) / CHUNK_SIZE;
+
+	assert_false(spin_is_locked(&heap_lock));
+	assert_int_equal(state_of[c], MAPPED);
+	assert_int_equal(mprotect(machine + c * CHUNK_SIZE, CHUNK_SIZE, PROT_NONE), 0);
+	state_of[c] = STALE;
+}
+
+void arch_heap_flush(void)
+{
+	assert_false(fake_irqs_off);
+	for (unsigned c = 0; c < CHUNKS; c++)
+		if (state_of[c] == STALE)
+			state_of[c] = TAKEN;
+	flushes++;
+}
+
+/* Work waits until a test lets it run. */
+static struct work *waiting;
+
+void work_init(struct work *w, void (*fn)(struct work *w))
+{
+	w->fn = fn;
+}
+
+bool work_queue(struct work *w)
+{
+	waiting = w;
+	return true;
+}
+
+static void let_work_run(void)
+{
+	struct work *w = waiting;
+
+	waiting = NULL;
+	if (w)
+		w->fn(w);
+}
+
 static int setup(void **state)
 {
 	uint8_t *p = mmap(NULL, (CHUNKS + 1) * CHUNK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -114,9 +158,12 @@ static int setup(void **state)
 	memset(state_of, 0, sizeof(state_of));
 	memset(frames, 0, sizeof(frames));
 	map_fail_after = -1;
-	grown = 0;
-	list_init(&chunks);
-	heap_size = 0;
+	grown = flushes = 0;
+	for (unsigned k = 0; k < ARRAY_SIZE(chunks); k++)
+		list_init(&chunks[k]);
+	heap_size = pages_used = spare_count = 0;
+	waiting = NULL;
+	trim_work.fn = NULL;
 	make_reachable(0);
 	heap_init(paddr_from(0));
 	return 0;
@@ -127,13 +174,21 @@ static unsigned free_pages(void)
 	struct chunk *c;
 	unsigned n = 0;
 
-	LIST_FOR_EACH (c, &chunks, struct chunk, link) {
-		unsigned used = 0;
+	for (unsigned k = 0; k < ARRAY_SIZE(chunks); k++) {
+		unsigned count = 0;
 
-		for (unsigned i = 0; i < CHUNK_PAGES; i++)
-			used += bitmap_test(c->used, i);
-		assert_int_equal(c->free + used, CHUNK_PAGES);
-		n += c->free;
+		LIST_FOR_EACH (c, &chunks[k], struct chunk, link) {
+			unsigned used = 0;
+
+			for (unsigned i = 0; i < CHUNK_PAGES; i++)
+				used += bitmap_test(c->used, i);
+			assert_int_equal(c->free + used, CHUNK_PAGES);
+			assert_int_equal(kind_of(c), k);
+			n += c->free;
+			count++;
+		}
+		if (k == SPARE)
+			assert_int_equal(count, spare_count);
 	}
 	return n;
 }
@@ -237,7 +292,7 @@ static void growth(void **state)
 	assert_true(is_zero(b, PAGE_SIZE));
 	heap_page_free(b);
 	heap_free(a);
-	/* It stays as large as it was. */
+	/* Before heap_trim_init() it stays as large as it was. */
 	assert_int_equal(heap_bytes(), 2 * CHUNK_SIZE);
 	assert_int_equal(free_pages(), 2 * (CHUNK_PAGES - 1));
 }
@@ -250,7 +305,9 @@ static void large_ones(void **state)
 	assert_true(IS_ALIGNED((uintptr_t)p, CHUNK_SIZE));
 	assert_true(is_zero(p, 5 * CHUNK_SIZE));
 	assert_int_equal(heap_bytes(), 9 * CHUNK_SIZE);
+	assert_int_equal(heap_bytes_used(), 8 * CHUNK_SIZE);
 	heap_free(p);
+	assert_int_equal(heap_bytes_used(), 0);
 	/* Its frames are chunks now. */
 	assert_int_equal(heap_bytes(), 9 * CHUNK_SIZE);
 	assert_int_equal(free_pages(), 9 * (CHUNK_PAGES - 1));
@@ -292,6 +349,112 @@ static void no_memory_for_tables(void **state)
 	assert_int_equal(free, CHUNKS - 4);
 }
 
+static unsigned long in_state(unsigned state)
+{
+	unsigned long n = 0;
+
+	for (unsigned i = 0; i < CHUNKS; i++)
+		n += (unsigned)state_of[i] == state;
+	return n;
+}
+
+/* One chunk that nobody uses stays, so that an object that comes and goes costs no flush; the others go back. */
+static void shrinking(void **state)
+{
+	uint8_t *p[6], *small;
+
+	(void)state;
+	heap_trim_init();
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = heap_alloc(CHUNK_SIZE - PAGE_SIZE);
+	assert_int_equal(heap_bytes(), 6 * CHUNK_SIZE);
+	heap_free(p[5]);
+	assert_null(waiting);
+	for (unsigned i = 0; i < 100; i++)
+		heap_free(heap_alloc(CHUNK_SIZE - PAGE_SIZE));
+	assert_null(waiting);
+	assert_int_equal(grown, 5);
+	heap_free(p[1]);
+	heap_free(p[2]);
+	heap_free(p[3]);
+	assert_non_null(waiting);
+	assert_int_equal(heap_bytes(), 6 * CHUNK_SIZE);
+	let_work_run();
+	assert_int_equal(heap_bytes(), 3 * CHUNK_SIZE);
+	assert_int_equal(flushes, 1);
+	assert_int_equal(in_state(FREE), CHUNKS - 3);
+	assert_int_equal(in_state(MAPPED), 3);
+	/* What is left is used first, and by all. */
+	small = heap_alloc(100);
+	assert_int_equal(heap_bytes(), 3 * CHUNK_SIZE);
+	heap_free(small);
+	/* The first chunk is not one of those that go. */
+	heap_free(p[0]);
+	heap_free(p[4]);
+	let_work_run();
+	assert_int_equal(heap_bytes(), 2 * CHUNK_SIZE);
+	assert_int_equal(in_state(FREE), CHUNKS - 2);
+	assert_int_equal(free_pages(), 2 * (CHUNK_PAGES - 1));
+	assert_int_equal(heap_bytes_used(), 0);
+	/* Grown again, it takes what went back. */
+	for (unsigned i = 0; i < 4; i++) {
+		p[i] = heap_alloc(CHUNK_SIZE - PAGE_SIZE);
+		assert_true(is_zero(p[i], CHUNK_SIZE - PAGE_SIZE));
+	}
+	assert_int_equal(heap_bytes(), 4 * CHUNK_SIZE);
+}
+
+/* The pieces of a large allocation go back one by one; one that is used again stays. */
+static void shrinking_after_large_ones(void **state)
+{
+	uint8_t *p = heap_alloc(8 * CHUNK_SIZE), *q;
+
+	(void)state;
+	assert_non_null(p);
+	heap_trim_init();
+	heap_free(p);
+	q = heap_alloc(CHUNK_SIZE - PAGE_SIZE);
+	assert_int_equal(heap_bytes(), 9 * CHUNK_SIZE);
+	let_work_run();
+	/* q's is the first chunk's room: one chunk stays beside it. */
+	assert_int_equal(heap_bytes(), 2 * CHUNK_SIZE);
+	assert_int_equal(flushes, 1);
+	p = heap_alloc(8 * CHUNK_SIZE);
+	assert_non_null(p);
+	heap_free(q);
+	heap_free(p);
+	let_work_run();
+	assert_int_equal(heap_bytes(), 2 * CHUNK_SIZE);
+	assert_int_equal(in_state(FREE), CHUNKS - 2);
+}
+
+/* Pages are taken from chunks that are in use anyway, so that others empty. */
+static void pages_are_kept_together(void **state)
+{
+	static uint8_t *p[3 * (CHUNK_PAGES - 1)];
+
+	(void)state;
+	heap_trim_init();
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = heap_page_alloc();
+	assert_int_equal(heap_bytes(), 3 * CHUNK_SIZE);
+	/* All of the second but one page, and one page of the first. */
+	for (unsigned i = CHUNK_PAGES; i < 2 * (CHUNK_PAGES - 1); i++)
+		heap_page_free(p[i]);
+	heap_page_free(p[7]);
+	/* Every other page of the third, then all of it. */
+	for (unsigned i = 2 * (CHUNK_PAGES - 1); i < ARRAY_SIZE(p); i += 2)
+		heap_page_free(p[i]);
+	for (unsigned i = 2 * (CHUNK_PAGES - 1) + 1; i < ARRAY_SIZE(p); i += 2)
+		heap_page_free(p[i]);
+	assert_null(waiting);
+	assert_int_equal(spare_count, 1);
+	for (unsigned i = 0; i < CHUNK_PAGES - 1; i++)
+		assert_non_null(heap_page_alloc());
+	assert_int_equal(spare_count, 1);
+	assert_int_equal(heap_bytes(), 3 * CHUNK_SIZE);
+}
+
 static void random_run(void **state)
 {
 	static struct {
@@ -304,6 +467,7 @@ static void random_run(void **state)
 	(void)state;
 	memset(m, 0, sizeof(m));
 	srand(7);
+	heap_trim_init();
 	for (unsigned step = 0; step < 20000; step++) {
 		unsigned i = (unsigned)rand() % ARRAY_SIZE(m);
 
@@ -313,6 +477,8 @@ static void random_run(void **state)
 			assert_int_equal(m[i].p[m[i].size - 1], m[i].mark);
 			heap_free(m[i].p);
 			m[i].p = NULL;
+			if (step % 64 == 0)
+				let_work_run();
 			continue;
 		}
 		m[i].size = 1 + (size_t)rand() % (rand() % 10 ? 2500 : 60000);
@@ -328,6 +494,10 @@ static void random_run(void **state)
 		heap_free(m[i].p);
 	/* All slabs are gone. */
 	assert_int_equal(free_pages(), high / CHUNK_SIZE * (CHUNK_PAGES - 1));
+	assert_int_equal(heap_bytes_used(), 0);
+	let_work_run();
+	assert_true(heap_bytes() <= 2 * CHUNK_SIZE);
+	assert_int_equal(in_state(MAPPED), heap_bytes() / CHUNK_SIZE);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -335,8 +505,16 @@ static void random_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(sizes),     T(slabs_fill_up),	       T(growth),     T(large_ones),
-		T(no_memory), T(no_memory_for_tables), T(random_run),
+		T(sizes),
+		T(slabs_fill_up),
+		T(growth),
+		T(large_ones),
+		T(no_memory),
+		T(no_memory_for_tables),
+		T(random_run),
+		T(shrinking),
+		T(shrinking_after_large_ones),
+		T(pages_are_kept_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,13 @@ void log_msg(enum log_level level, const char *fmt, ...)
 {
 	(void)level, (void)fmt;
 }
+static unsigned calls;
+void cpu_call_all(void (*fn)(void *arg), void *arg)
+{
+	assert_false(irqs_off);
+	calls++;
+	fn(arg);
+}
 void frames_init(void)
 {
 }
@@ -366,6 +373,32 @@ static void flush(void **state)
 	assert_int_equal(cr4_value, X86_CR4_PGE);
 }
 
+/* A chunk of the heap that ends leaves no entry; its table stays for the next one. */
+static void heap_chunks(void **state)
+{
+	uint64_t base = HEAP_BASE + GiB(5), *l3 = table_in(master[SLOT(base)]), *l2;
+
+	(void)state;
+	assert_int_equal(arch_heap_map(paddr_from(GiB(5))), -ENOMEM);
+	arch_heap_grown();
+	assert_int_equal(arch_heap_map(paddr_from(GiB(5))), 0);
+	assert_int_equal(arch_heap_map(paddr_from(GiB(5) + SIZE_2M)), 0);
+	l2 = heap_ptr(paddr_from(l3[5] & PTE_ADDR));
+	assert_int_equal(l2[0], GiB(5) | PROT_RW | PTE_LARGE);
+	assert_int_equal(l2[1], (GiB(5) + SIZE_2M) | PROT_RW | PTE_LARGE);
+	calls = cr4_writes = 0;
+	arch_heap_unmap(paddr_from(GiB(5)));
+	assert_int_equal(calls, 0);
+	arch_heap_flush();
+	assert_int_equal(calls, 1);
+	assert_int_equal(cr4_writes, 2);
+	assert_int_equal(l2[0], 0);
+	assert_int_equal(l2[1], (GiB(5) + SIZE_2M) | PROT_RW | PTE_LARGE);
+	assert_int_equal(arch_heap_map(paddr_from(GiB(5))), 0);
+	assert_int_equal(l2[0], GiB(5) | PROT_RW | PTE_LARGE);
+	l2[0] = l2[1] = 0;
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -373,7 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(single_pages),   T(large_pages), T(large_page_over_a_table),
 		T(without_memory), T(random_run),  T(flush),
-		T(windows),	   T(second_cpu),
+		T(heap_chunks),	   T(windows),	   T(second_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

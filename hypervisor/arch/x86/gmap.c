@@ -27,12 +27,6 @@ static unsigned dead_count;
 static struct work reaper;
 static struct timer reap_timer;
 
-static void flush_one_cpu(void *unused)
-{
-	(void)unused;
-	tlb_flush_local_all();
-}
-
 static void reap(struct work *w)
 {
 	struct list batch;
@@ -48,7 +42,7 @@ static void reap(struct work *w)
 	}
 	dead_count = 0;
 	spin_unlock_irqrestore(&gmap_lock, irq);
-	cpu_call_all(flush_one_cpu, NULL);
+	tlb_flush_all();
 	LIST_FOR_EACH_SAFE (m, tmp, &batch, struct gmap, link) {
 		vmap_free_range(m->ptr, 1);
 		page_put(m->mfn);

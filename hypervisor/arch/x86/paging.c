@@ -123,6 +123,23 @@ int arch_heap_map(paddr_t chunk)
 	return err;
 }
 
+void arch_heap_unmap(paddr_t chunk)
+{
+	uint64_t va = HEAP_BASE + paddr_raw(chunk), *l3, *l2;
+	unsigned long irq = spin_lock_irqsave(&heap_map_lock);
+
+	/* The tables stay. */
+	l3 = heap_ptr(paddr_from(master[SLOT(va)] & PTE_ADDR));
+	l2 = heap_ptr(paddr_from(l3[(va >> 30) & 511] & PTE_ADDR));
+	WRITE_ONCE(l2[(va >> 21) & 511], 0);
+	spin_unlock_irqrestore(&heap_map_lock, irq);
+}
+
+void arch_heap_flush(void)
+{
+	tlb_flush_all();
+}
+
 void arch_heap_grown(void)
 {
 	unsigned long irq;
@@ -547,6 +564,17 @@ void tlb_flush_local_all(void)
 	/* Toggling PGE drops global entries as well (SDM vol. 3A 4.10.4.1). */
 	write_cr4(cr4 & ~X86_CR4_PGE);
 	write_cr4(cr4);
+}
+
+static void flush_this_cpu(void *unused)
+{
+	(void)unused;
+	tlb_flush_local_all();
+}
+
+void tlb_flush_all(void)
+{
+	cpu_call_all(flush_this_cpu, NULL);
 }
 
 void paging_seal(void)

@@ -79,8 +79,9 @@ void heap_page_free(void *page); /* accepts NULL */
 void *heap_alloc(size_t size);
 void heap_free(void *p); /* accepts NULL */
 paddr_t heap_paddr(const void *p);
-void *heap_ptr(paddr_t p); /* of an address that heap_paddr() gave */
-uint64_t heap_bytes(void); /* taken from the frame allocator for the heap */
+void *heap_ptr(paddr_t p);	/* of an address that heap_paddr() gave */
+uint64_t heap_bytes(void);	/* taken from the frame allocator for the heap */
+uint64_t heap_bytes_used(void); /* of these in use, in whole pages */
 
 /*
  * A window on one frame, on this CPU, until window_unmap(): do not keep it across anything that may

@@ -8,7 +8,9 @@
 #define SCRUB_ORDER 6U /* frames that one step of idle scrubbing cleans: 256 KiB */
 
 /* The first heap chunk: 2 MiB of machine memory, aligned, already mapped at its heap address. */
-void heap_init(paddr_t first_chunk);
+void heap_init(paddr_t chunk);
+/* From now on the heap gives chunks back that nobody uses; after work_cpu_init(). */
+void heap_trim_init(void);
 
 void frames_init(void);
 /* RAM of the machine, whether free or not: for the totals. */
@@ -26,5 +28,8 @@ bool frames_scrub_some(void);
 int arch_heap_map(paddr_t chunk);
 /* The heap has free pages again: set aside what the next arch_heap_map() may need. */
 void arch_heap_grown(void);
+/* Ends such a mapping; CPUs may still know it until arch_heap_flush(), which needs interrupts on and no lock held. */
+void arch_heap_unmap(paddr_t chunk);
+void arch_heap_flush(void);
 
 #endif

@@ -344,6 +344,7 @@ static void __used boot_continue(void)
 	choose_vendor();
 	if (timer_cpu_init(0) || work_cpu_init(0) || sched_init())
 		panic("no memory for the scheduler");
+	heap_trim_init();
 	init_ecam();
 	init_iommu();
 	arch_irq_enable();
@@ -365,12 +366,6 @@ static void __init release_modules(void)
 	}
 }
 
-static void flush_tlb(void *unused)
-{
-	(void)unused;
-	tlb_flush_local_all();
-}
-
 void start_hypervisor(void)
 {
 	release_modules();
@@ -382,7 +377,7 @@ void start_hypervisor(void)
 	/* From here on nothing of init may be touched. */
 	paging_seal();
 	smp_release();
-	cpu_call_all(flush_tlb, NULL);
+	tlb_flush_all();
 	iommu_unprotect(image_paddr_of(init_start), image_paddr_of(init_end));
 	paging_free_init();
 	dom0_start();

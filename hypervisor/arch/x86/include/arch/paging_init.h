@@ -32,6 +32,7 @@ void vmap_unmap(const volatile void *p, unsigned pages); /* clears entries; flus
 void vmap_free_range(const volatile void *p,
 		     unsigned pages); /* gives the addresses back, after all CPUs flushed */
 void tlb_flush_local_all(void);
+void tlb_flush_all(void); /* on every CPU; interrupts on, no lock held */
 
 extern char image_start[], image_end[], text_end[], rodata_end[], data_start[], ro_after_init_end[],
 	data_end[], init_start[], init_text_end[], init_end[], ksyms_start[], ksyms_end[],
