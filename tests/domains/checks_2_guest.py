@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from lib import (BZIMAGE, Guest, RANDOM, WORK, answer, cpus, disk, domains, free_pages, image, last_line, left_behind,
+from lib import (BZIMAGE, Guest, RANDOM, State, WORK, answer, cpus, disk, domains, free_pages, image, last_line, left_behind,
                  need, run, sh, until, value, vif, xenstore, xl)
 
 WORKER = "worker"
@@ -14,7 +14,7 @@ worker_now = []
 
 def check_create_destroy():
     """The packed kernel as Debian ships it; console out and in; nothing of it stays behind."""
-    pages, store = free_pages(), xenstore()
+    before = State()
     guest = Guest("first", memory=256, kernel=BZIMAGE, extra="").create()
     guest.wait_for(r"Booting kernel on Xen PVH|Booting paravirtualized kernel on Xen PVH")
     guest.up()
@@ -27,7 +27,7 @@ def check_create_destroy():
     bad = guest.run("dmesg | grep -E 'BUG:|WARNING: CPU|Call Trace|Oops|unchecked MSR|RIP: 0010' | head -n 1; true")
     need(not bad, f"the kernel complains: {bad}")
     guest.destroy()
-    left_behind(pages, store)
+    left_behind(before)
     return f"{memory} MiB"
 
 
@@ -283,11 +283,11 @@ def check_crash():
 
 
 def check_shutdown():
-    pages = free_pages()
+    before = State()
     guest = worker()
     xl("shutdown", "-w", WORKER)
     guest.gone()
-    until("its memory is free", lambda: free_pages() == pages)
+    left_behind(before)
     until("its loop devices are free", lambda: not sh("losetup", "-a").strip())
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest that may come to have more memory than it starts with: populate-on-demand.
-from lib import Guest, domains, free_pages, left_behind, need, until, xenstore, xl
+from lib import Guest, State, domains, free_pages, left_behind, need, until, xl
 
 NAME = "grows"
 SMALL, LARGE = 128, 256
@@ -28,7 +28,7 @@ def fills(guest):
 
 
 def check_maxmem():
-    pages, store = free_pages(), xenstore()
+    state, pages = State(), free_pages()
     guest = Guest(NAME, memory=SMALL, more=f"maxmem = {LARGE}").create("-p")
     taken = (pages - free_pages()) // 256
     need(SMALL <= taken < SMALL + 16, f"{taken} MiB are taken for a guest of {SMALL}")
@@ -52,5 +52,5 @@ def check_maxmem():
     guest.up()
     settles(guest, SMALL)
     guest.destroy()
-    left_behind(pages, store)
+    left_behind(state)
     return f"{small} MiB of its own"

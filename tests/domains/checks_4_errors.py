@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from lib import (Guest, HERE, WORK, domains, free_pages, image, left_behind, need, run, sh, until, value, xenstore, xl)
+from lib import Guest, HERE, State, WORK, domains, image, left_behind, need, run, sh, until, value, xl
 
 # bh.cycles= on the kernel command line: more of them.
 CYCLES = int(re.search(r"bh\.cycles=(\d+)|$", sh("cat", "/proc/cmdline"))[1] or 20)
@@ -15,12 +15,12 @@ ENDS = 'on_reboot = "destroy"'
 
 def refused(guest, *words):
     """Creation fails and says one of the words."""
-    pages, store = free_pages(), xenstore()
+    before = State()
     code, out = run("xl", "create", guest.config)
     need(code != 0, "xl create succeeds")
     need(any(word in out for word in words), f"xl create does not say why: {out.strip()[-300:]}")
     until("no domain is left", lambda: list(domains()) == ["Domain-0"])
-    left_behind(pages, store)
+    left_behind(before)
     reason = next(line.split("error: ")[-1] for line in out.splitlines() if any(word in line for word in words))
     # Without ids of processes and domains.
     value("says", f"{code} {re.sub(r'[[]?[0-9]{2,}[]]?|Domain [0-9]+', 'N', reason)}")
@@ -73,11 +73,13 @@ def destroyed(number):
 
 
 def destroyed_in_creation(number):
-    """xl is killed as soon as the domain exists."""
+    """xl is killed as soon as the domain exists, or some looks at the list of domains later."""
     guest = Guest(f"cycle{number}", memory=512)
     with subprocess.Popen(["xl", "create", "-q", guest.config], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as creator:
         until("a domain exists", lambda: len(domains()) > 1)
+        for _ in range(number // len(WAYS) % 4):
+            domains()
         creator.kill()
     for name, (domid, *_) in domains().items():
         if name != "Domain-0":
@@ -91,12 +93,17 @@ def crashed(number):
     guest.gone()
 
 
+WAYS = [destroyed, run_to_its_end, destroyed_in_creation, destroyed, run_to_its_end]
+# So many of them with one that has booted Linux, and crashes.
+CRASH_EVERY = 20
+
+
 def check_cycles():
-    ways = [destroyed, run_to_its_end, destroyed_in_creation, destroyed, run_to_its_end]
-    for way in ways[:3]:
+    for way in WAYS[:3]:
         way(0)
-    pages, store = free_pages(), xenstore()
+    before = State()
     for number in range(CYCLES):
-        (crashed if number == CYCLES - 1 else ways[number % len(ways)])(number + 1)
-    left_behind(pages, store)
+        (crashed if number % CRASH_EVERY == CRASH_EVERY - 1 else WAYS[number % len(WAYS)])(number + 1)
+    # Less than one for each domain.
+    left_behind(before, more=CYCLES // 4)
     return f"{CYCLES} domains"

@@ -3,7 +3,7 @@
 import os
 import re
 
-from lib import HERE, Failed, Guest, domains, free_pages, left_behind, need, until, xenstore, xl
+from lib import HERE, Failed, Guest, State, domains, free_pages, left_behind, need, until, xl
 
 ATTACKERS = 3
 ACTIONS = 4000
@@ -59,7 +59,7 @@ def attack(seed, witness):
 
 def check_hostile():
     """Dom0 and the witness go on, and all memory comes back."""
-    pages, store = free_pages(), xenstore()
+    before = State()
     witness = alone("witness", 64, f"report={WITNESS_REPORT}")
     done = {}
     for seed in range(1, ATTACKERS + 1):
@@ -69,7 +69,7 @@ def check_hostile():
     seldom = [f"{kind} {number}" for kind, number in done.items() if number < LEAST and kind != "second"]
     need(done and not seldom, f"attacks that hardly happened: {seldom or 'all'}")
     witness.destroy()
-    left_behind(pages, store)
+    left_behind(before)
     faults = done.pop("faults")
     done.pop("second")
     return f"{sum(done.values())} attacks of {len(done)} kinds, {faults} faults"

@@ -8,7 +8,7 @@ from images import debian, debian_root, guest
 from . import machine, oracle
 from .boot import DEBIAN, HYPERVISOR, PROMPT, RESULT, Dom0Boot, check_names, medium
 
-LIMIT = 1800
+LIMIT = 3600
 DOMAINS_MEM = 6144
 # What the checks print on stock Xen, in tests/oracle/.
 RECORD = "xl"
