@@ -17,6 +17,7 @@
 
 #include <arch/platform.h>
 #include <arch/vpci.h>
+#include <bulkhead/control.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/guest_access.h>
 #include <bulkhead/hypercall.h>
@@ -50,6 +51,16 @@ int guest_copy_to(uint64_t gva, const void *src, size_t len)
 		return -EFAULT;
 	memcpy(memory + gva, src, len);
 	return 0;
+}
+
+/* RAM is below this; above it are the devices, if nothing has them yet. */
+#define RAM_END 0x80000000UL
+
+static bool devices_taken;
+
+bool arch_iomem_grantable(uint64_t first_mfn, uint64_t nr)
+{
+	return nr && !devices_taken && first_mfn >= RAM_END >> PAGE_SHIFT;
 }
 
 static uint64_t set_sec, set_system_time;
@@ -623,6 +634,11 @@ static void test_physdev_add_virtual_function(void **state)
 	assert_non_null(vf->pci.vpci);
 	assert_true(fake_p2m_is(0xf2000, 4, 0xf2000, P2M_MMIO));
 	assert_int_equal(add(v, XEN_PCI_DEV_VIRTFN, sbdf_make(0, 9, 9, 0)), -ENODEV);
+	assert_ptr_equal(vf->pci.physfn, &f->pci);
+	/* Its IOMMU unit is found by this: so nothing changes as long as the device is in use. */
+	fake_pci_know(fake_pci_function(sbdf_make(0, 7, 0, 0)));
+	assert_int_equal(add(v, XEN_PCI_DEV_VIRTFN, sbdf_make(0, 7, 0, 0)), 0);
+	assert_ptr_equal(vf->pci.physfn, &f->pci);
 }
 
 static void test_physdev_mmcfg(void **state)
@@ -641,9 +657,41 @@ static void test_physdev_mmcfg(void **state)
 	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), 0);
 	assert_int_equal(guest_read(0xe0100000, 4), 0x12348086);
 	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), 0);
+	/* What is known already, or a part of it, is in use, and rightly so. */
+	devices_taken = true;
+	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), 0);
+	m.start_bus = 1;
+	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), 0);
+	devices_taken = false;
 	m.start_bus = 16;
+	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), -EINVAL);
+	m.end_bus = 16;
 	m.address = 0xd0000001;
 	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), -EINVAL);
+}
+
+/* Through configuration cycles dom0 would read and write all the memory of the machine. */
+static void test_physdev_mmcfg_over_memory(void **state)
+{
+	struct physdev_pci_mmcfg_reserved m = {
+		.address = 0x40000000,
+		.segment = 1,
+		.end_bus = 15,
+		.flags = XEN_PCI_MMCFG_RESERVED,
+	};
+	unsigned count = 0, seg, first, last;
+	uint64_t base;
+
+	(void)state;
+	while (pci_ecam_get(count, &base, &seg, &first, &last))
+		count++;
+	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), -EPERM);
+	assert_false(pci_ecam_get(count, &base, &seg, &first, &last));
+	/* What counts is where its buses are, not where bus 0 would be. */
+	m.address = RAM_END - (1UL << 20);
+	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), -EPERM);
+	m.start_bus = 1;
+	assert_int_equal(physdev(PHYSDEVOP_pci_mmcfg_reserved, &m, sizeof(m)), 0);
 }
 
 static void test_physdev_debug_port(void **state)
@@ -680,6 +728,7 @@ int main(void)
 		T(test_physdev_add_without_iommu),
 		T(test_physdev_add_virtual_function),
 		T(test_physdev_mmcfg),
+		T(test_physdev_mmcfg_over_memory),
 		T(test_physdev_debug_port),
 	};
 

@@ -227,6 +227,10 @@ static void windows(void **state)
 	assert_int_equal(pci_ecam_add(MCFG, 0, 0x70, 0x90), -EINVAL);
 	assert_int_equal(pci_ecam_add(MCFG + 256 * BUS, 0, 0, 0x7f), -EINVAL);
 	assert_int_equal(pci_ecam_add(MCFG1, 1, 0x10, 0x1f), 0);
+	/* Not a second name for the functions of a window, nor for a part of them. */
+	assert_int_equal(pci_ecam_add(MCFG, 2, 0, 0x7f), -EINVAL);
+	assert_int_equal(pci_ecam_add(MCFG - 0x10 * BUS, 2, 0, 0x10), -EINVAL);
+	assert_int_equal(pci_ecam_add(MCFG1, 2, 0x1f, 0x20), -EINVAL);
 	assert_true(pci_is_ecam(MCFG));
 	assert_true(pci_is_ecam(MCFG + 0x80 * BUS - 1));
 	assert_false(pci_is_ecam(MCFG + 0x80 * BUS));

@@ -2,6 +2,7 @@
 // Hypercall physdev_op: dom0 tells of PCI devices and configuration windows that it has found.
 
 #include <arch/vpci.h>
+#include <bulkhead/control.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/guest_access.h>
 #include <bulkhead/hypercall.h>
@@ -14,11 +15,45 @@
 #define ADD_SIZE    12 /* struct physdev_pci_device_add up to its optional array */
 #define VENDOR_NONE 0xffff
 
+#define ECAM_BUS_ORDER 8 /* a bus has 256 pages of configuration space (PCIe Base 5.0, 7.2.2) */
+
 /* The same for 32-bit callers: no member is a pointer or a long. */
 _Static_assert(sizeof(struct physdev_pci_mmcfg_reserved) == 16, "ABI");
 _Static_assert(offsetof(struct physdev_pci_device_add, optarr) == ADD_SIZE, "ABI");
 _Static_assert(sizeof(struct physdev_pci_device) == 4, "ABI");
 _Static_assert(sizeof(struct physdev_dbgp_op) == 6, "ABI");
+
+/* A window of the firmware's tables, or one that was told of before; maybe a part of it. */
+static bool window_is_known(const struct physdev_pci_mmcfg_reserved *op)
+{
+	unsigned seg, first, last;
+	uint64_t base;
+
+	for (unsigned i = 0; pci_ecam_get(i, &base, &seg, &first, &last); i++)
+		if (base == op->address && seg == op->segment && first <= op->start_bus &&
+		    last >= op->end_bus)
+			return true;
+	return false;
+}
+
+/*
+ * The hypervisor reads and writes there what dom0 asks it to: so no memory of the machine, no device of the hypervisor's
+ * and no part of another window may be called a window.
+ */
+static int check_window(const struct physdev_pci_mmcfg_reserved *op)
+{
+	uint64_t first = (op->address >> PAGE_SHIFT) + ((uint64_t)op->start_bus << ECAM_BUS_ORDER);
+
+	if (op->start_bus > op->end_bus)
+		return -EINVAL;
+	if (window_is_known(op) ||
+	    arch_iomem_grantable(first, (op->end_bus - op->start_bus + 1UL) << ECAM_BUS_ORDER))
+		return 0;
+	log_warn(
+		"PCI: no configuration window of dom0's at 0x%lx (segment %u, buses %u to %u): the range is in use\n",
+		op->address, op->segment, op->start_bus, op->end_bus);
+	return -EPERM;
+}
 
 static int64_t mmcfg_reserved(uint64_t gva)
 {
@@ -30,6 +65,9 @@ static int64_t mmcfg_reserved(uint64_t gva)
 	/* Not reserved by the firmware's tables: dom0 does not use it. */
 	if (!(untrusted_op.flags & XEN_PCI_MMCFG_RESERVED))
 		return 0;
+	err = check_window(&untrusted_op);
+	if (err)
+		return err;
 	err = pci_ecam_add(untrusted_op.address, untrusted_op.segment, untrusted_op.start_bus,
 			   untrusted_op.end_bus);
 	if (err && err != -EEXIST)
@@ -74,8 +112,8 @@ static int add_device(sbdf_t s, struct pci_dev *physfn)
 		if (err && err != -EEXIST)
 			return err;
 	}
-	/* The IOMMU unit of a virtual function is that of its physical one. */
-	if (physfn)
+	/* The IOMMU unit of a virtual function is that of its physical one; it is not changed under a device in use. */
+	if (physfn && !dev->owner && !dev->vpci)
 		dev->physfn = physfn;
 	return take_device(dev);
 }

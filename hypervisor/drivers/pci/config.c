@@ -100,46 +100,57 @@ void pci_conf_write(sbdf_t dev, unsigned reg, unsigned size, uint32_t value)
 		pci_port_write(sbdf_bdf(dev), reg, size, value);
 }
 
+static uint64_t window_start(const struct ecam *w)
+{
+	return w->base + w->first_bus * BUS_BYTES;
+}
+
+static uint64_t window_end(const struct ecam *w)
+{
+	return w->base + (w->last_bus + 1UL) * BUS_BYTES;
+}
+
+/* 0: it may be added. The lock is held. */
+static int check_against(const struct ecam *w, const struct ecam *n)
+{
+	if (w->seg == n->seg && n->last_bus >= w->first_bus && n->first_bus <= w->last_bus)
+		/* A second, smaller statement about the same window says nothing new. */
+		return w->base == n->base && n->first_bus >= w->first_bus &&
+				       n->last_bus <= w->last_bus
+			       ? -EEXIST
+			       : -EINVAL;
+	/* The functions of one window would be reached by other names, past what is kept back under theirs. */
+	return window_start(n) < window_end(w) && window_start(w) < window_end(n) ? -EINVAL : 0;
+}
+
 int pci_ecam_add(uint64_t base, unsigned seg, unsigned first_bus, unsigned last_bus)
 {
-	struct ecam *w;
-	uint8_t **map;
+	struct ecam window = {
+		.base = base,
+		.seg = seg,
+		.first_bus = first_bus,
+		.last_bus = last_bus,
+	};
 	int err = 0;
 
 	if (seg > 0xffff || first_bus > last_bus || last_bus >= BUSES_PER_SEG ||
 	    !IS_ALIGNED(base, BUS_BYTES) || base + BUSES_PER_SEG * BUS_BYTES < base)
 		return -EINVAL;
-	map = heap_alloc(BUSES_PER_SEG * sizeof(*map));
-	if (!map)
+	window.map = heap_alloc(BUSES_PER_SEG * sizeof(*window.map));
+	if (!window.map)
 		return -ENOMEM;
 	spin_lock(&windows_lock);
-	for (unsigned i = 0; i < window_count; i++) {
-		w = &windows[i];
-		if (w->seg != seg || last_bus < w->first_bus || first_bus > w->last_bus)
-			continue;
-		/* A second, smaller statement about the same window says nothing new. */
-		err = w->base == base && first_bus >= w->first_bus && last_bus <= w->last_bus
-			      ? -EEXIST
-			      : -EINVAL;
-		goto err_unlock;
-	}
-	if (window_count == MAX_WINDOWS) {
+	for (unsigned i = 0; i < window_count && !err; i++)
+		err = check_against(&windows[i], &window);
+	if (!err && window_count == MAX_WINDOWS)
 		err = -ENOMEM;
-		goto err_unlock;
+	if (!err) {
+		windows[window_count] = window;
+		__atomic_store_n(&window_count, window_count + 1, __ATOMIC_RELEASE);
 	}
-	windows[window_count] = (struct ecam){
-		.base = base,
-		.seg = seg,
-		.first_bus = first_bus,
-		.last_bus = last_bus,
-		.map = map,
-	};
-	__atomic_store_n(&window_count, window_count + 1, __ATOMIC_RELEASE);
 	spin_unlock(&windows_lock);
-	return 0;
-err_unlock:
-	spin_unlock(&windows_lock);
-	heap_free(map);
+	if (err)
+		heap_free(window.map);
 	return err;
 }
 
@@ -148,10 +159,7 @@ bool pci_is_ecam(uint64_t paddr)
 	unsigned n = __atomic_load_n(&window_count, __ATOMIC_ACQUIRE);
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct ecam *w = &windows[i];
-
-		if (paddr >= w->base + w->first_bus * BUS_BYTES &&
-		    paddr < w->base + (w->last_bus + 1UL) * BUS_BYTES)
+		if (paddr >= window_start(&windows[i]) && paddr < window_end(&windows[i]))
 			return true;
 	}
 	return false;
