@@ -286,6 +286,23 @@ static void clearing_makes_no_tables(void **state)
 	assert_int_equal(cpu_flushes, 1);
 }
 
+/* What the release has gone past it does not find again: so nothing is added, and what is there can still go. */
+static void nothing_new_for_the_dying(void **state)
+{
+	uint64_t used;
+
+	(void)state;
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_RAM), 0);
+	used = dom->arch.p2m.pool_used;
+	dom->dying = DOMAIN_DYING;
+	assert_int_equal(set(G1, 5, ORDER_4K, P2M_FOREIGN), -EINVAL);
+	assert_int_equal(set(0, 7, ORDER_4K, P2M_RAM), -EINVAL);
+	assert_int_equal(dom->arch.p2m.pool_used, used);
+	expect(0, 0, P2M_RAM);
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_NONE), 0);
+	expect(0, 0, P2M_NONE);
+}
+
 static void pool_is_a_limit(void **state)
 {
 	(void)state;
@@ -588,6 +605,7 @@ int main(void)
 		T(gfns_beyond_the_tables),
 		T(superpages_split_and_are_replaced),
 		T(clearing_makes_no_tables),
+		T(nothing_new_for_the_dying),
 		T(pool_is_a_limit),
 		T(a_batch_flushes_once),
 		T(a_batch_is_of_one_cpu),

@@ -274,7 +274,8 @@ static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p
 	uint64_t *e, old;
 	int err = 0;
 
-	if (!p->root)
+	/* Behind p2m_release() nobody would take new entries and their tables away again. */
+	if (!p->root || (type != P2M_NONE && READ_ONCE(d->dying)))
 		return -EINVAL;
 	err = walk_for_change(p, gfn_raw(gfn), level, type != P2M_NONE, &e);
 	if (err || !e)
