@@ -69,6 +69,8 @@ void domain_resume(struct domain *d)
 	struct vcpu *v;
 	unsigned i;
 
+	/* Whoever destroys the domain meanwhile stops its vCPUs either after this, or is seen below. */
+	spin_lock(&d->lock);
 	flags = spin_lock_irqsave(&shutdown_lock);
 	d->shutting_down = d->shut_down = false;
 	d->shutdown_code = SHUTDOWN_CODE_NONE;
@@ -77,6 +79,7 @@ void domain_resume(struct domain *d)
 			vcpu_clear_flag(v, VPF_DYING);
 	}
 	spin_unlock_irqrestore(&shutdown_lock, flags);
+	spin_unlock(&d->lock);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)

@@ -442,6 +442,34 @@ static void resume_at_once(void **state)
 	assert_int_equal(d->refs, 1);
 }
 
+static const struct domain *resumed;
+static unsigned resumed_unlocked, resumed_vcpus;
+
+void arch_vcpu_runstate_update(struct vcpu *v)
+{
+	if (v->domain != resumed)
+		return;
+	resumed_vcpus++;
+	resumed_unlocked += !spin_is_locked(&resumed->lock);
+}
+
+/* A destruction on another CPU, which takes the domain's lock to stop the vCPUs, is not undone for some of them. */
+static void resume_keeps_destruction_out(void **state)
+{
+	struct domain *d = life_domain(1, 2);
+
+	(void)state;
+	life_start(d);
+	domain_shutdown(d, SHUTDOWN_suspend);
+	assert_true(life_loop()->is_idle);
+	resumed = d;
+	domain_resume(d);
+	resumed = NULL;
+	assert_int_equal(resumed_vcpus, 2);
+	assert_int_equal(resumed_unlocked, 0);
+	assert_false(spin_is_locked(&d->lock));
+}
+
 static void no_resume_of_the_dying(void **state)
 {
 	struct domain *d = life_domain(1, 1);
@@ -661,6 +689,7 @@ int main(void)
 		T(shutdown_stops_and_tells),
 		T(suspend_and_resume),
 		T(resume_at_once),
+		T(resume_keeps_destruction_out),
 		T(no_resume_of_the_dying),
 		T(shutdown_code_is_latched),
 		T(crash),
