@@ -137,6 +137,7 @@ int agent_create(struct agent *agent, const struct agent_options *options, const
 	wl_list_init(&agent->windows);
 	wl_list_init(&agent->dying);
 	wl_list_init(&agent->surfaces);
+	wl_list_init(&agent->held);
 	agent->display = wl_display_create();
 	agent->shell = calloc(1, sizeof(*agent->shell));
 	if (!agent->display || !agent->shell) {

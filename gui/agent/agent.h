@@ -61,6 +61,10 @@ struct agent {
 	struct wl_event_source *channel_source, *listen_timer, *again_source;
 	int again_fd;
 
+	/* incoming.c */
+	struct wl_list held; /* input that waits, see x11_client_await() */
+	struct wl_event_source *held_idle;
+
 	/* window.c */
 	struct wl_list windows; /* of struct window, most recently shown or focused first */
 	struct wl_list dying;	/* destroyed, the daemon has not said so yet */
@@ -109,5 +113,9 @@ void link_release(struct agent *agent);
 
 /* incoming.c: a checked message of the daemon. 0, or -errno: the connection has to end. */
 int incoming_message(struct agent *agent, const struct gui_header *header, const void *body);
+/* What x11_client_awaits() has held back may go on, soon. */
+void incoming_continue(struct agent *agent);
+/* The daemon is gone: what was held back is forgotten. */
+void incoming_forget(struct agent *agent);
 
 #endif

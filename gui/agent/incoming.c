@@ -4,7 +4,10 @@
 #include "clipboard.h"
 #include "input.h"
 #include "window.h"
+#include "x11_client.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef void handler(struct agent *agent, struct window *window, const void *body, uint32_t length);
@@ -149,23 +152,92 @@ static const struct {
 	{GUI_WINDOW_DUMP_ACK, false, on_dump_ack},
 };
 
-int incoming_message(struct agent *agent, const struct gui_header *header, const void *body)
+/* A message that came while others had to be done first. */
+struct held {
+	struct wl_list link;
+	struct gui_header header;
+	_Alignas(8) unsigned char body[];
+};
+
+static bool is_input(uint32_t type)
+{
+	return type == GUI_KEYPRESS || type == GUI_BUTTON || type == GUI_MOTION ||
+	       type == GUI_CROSSING || type == GUI_FOCUS || type == GUI_KEYMAP_NOTIFY;
+}
+
+static bool hold(struct agent *agent, const struct gui_header *header, const void *body)
+{
+	struct held *held = malloc(sizeof(*held) + header->length);
+
+	if (!held)
+		return false;
+	held->header = *header;
+	if (header->length)
+		memcpy(held->body, body, header->length);
+	wl_list_insert(agent->held.prev, &held->link);
+	return true;
+}
+
+static void handle(struct agent *agent, const struct gui_header *header, const void *body)
 {
 	struct window *window = window_by_id(agent, header->window);
 	size_t i;
 
-	if (header->type == GUI_DESTROY) {
-		windows_destroy_acked(agent, header->window);
-		return 0;
-	}
 	for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
 		if (handlers[i].type != header->type)
 			continue;
 		/* Of a window that is gone the daemon may still speak: the messages have crossed. */
 		if (handlers[i].any_window || (window && window->created))
 			handlers[i].handle(agent, window, body, header->length);
-		return 0;
+		return;
 	}
 	/* RESIZE and EXECUTE mean nothing any more. */
+}
+
+static void handle_held(void *data)
+{
+	struct agent *agent = data;
+
+	agent->held_idle = NULL;
+	while (!wl_list_empty(&agent->held) && !x11_client_awaits(agent)) {
+		struct held *held = wl_container_of(agent->held.next, held, link);
+
+		wl_list_remove(&held->link);
+		handle(agent, &held->header, held->body);
+		free(held);
+	}
+	windows_sync(agent);
+}
+
+void incoming_continue(struct agent *agent)
+{
+	/* Whoever says so may be in the middle of something. */
+	if (!wl_list_empty(&agent->held) && !agent->held_idle)
+		agent->held_idle = wl_event_loop_add_idle(agent->loop, handle_held, agent);
+}
+
+void incoming_forget(struct agent *agent)
+{
+	struct held *held, *next;
+
+	if (agent->held_idle)
+		wl_event_source_remove(agent->held_idle);
+	agent->held_idle = NULL;
+	wl_list_for_each_safe(held, next, &agent->held, link)
+	{
+		wl_list_remove(&held->link);
+		free(held);
+	}
+}
+
+int incoming_message(struct agent *agent, const struct gui_header *header, const void *body)
+{
+	if (header->type == GUI_DESTROY) {
+		windows_destroy_acked(agent, header->window);
+		return 0;
+	}
+	if (is_input(header->type) && (x11_client_awaits(agent) || !wl_list_empty(&agent->held)))
+		return hold(agent, header, body) ? 0 : -ENOMEM;
+	handle(agent, header, body);
 	return 0;
 }

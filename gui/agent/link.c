@@ -116,6 +116,7 @@ static void drop(struct agent *agent)
 	agent->connected = agent->broken = false;
 	gui_channel_destroy(agent->channel);
 	agent->channel = NULL;
+	incoming_forget(agent);
 	if (was_connected) {
 		input_forget(agent, NULL);
 		clipboard_disconnected(agent);

@@ -55,9 +55,14 @@ static void x11_activate(struct window *window, bool active)
 
 	if (self->x11->override_redirect)
 		return;
+	/* Keys that came before are on their way before. Not wl_display_flush_clients(), which may end clients. */
+	if (window->surface)
+		wl_client_flush(wl_resource_get_client(window->surface->resource));
 	wlr_xwayland_surface_activate(self->x11, active);
-	if (active)
-		wlr_xwayland_surface_restack(self->x11, NULL, XCB_STACK_MODE_ABOVE);
+	if (!active)
+		return;
+	wlr_xwayland_surface_restack(self->x11, NULL, XCB_STACK_MODE_ABOVE);
+	x11_client_await(window->agent);
 }
 
 static void x11_close(struct window *window)

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xcb/xcbext.h>
+
 static const char *const atom_names[X11_ATOMS] = {
 	[X11_CLIPBOARD] = "CLIPBOARD",
 	[X11_INCR] = "INCR",
@@ -20,10 +22,65 @@ static const char *const atom_names[X11_ATOMS] = {
 	[X11_XEMBED] = "_XEMBED",
 };
 
+/* An Xwayland that does not answer must not keep Wayland's clients from their input. */
+#define AWAIT_LIMIT_MS 500
+
+static void stop_awaiting(struct x11_client *client)
+{
+	if (!client->awaits)
+		return;
+	client->awaits = false;
+	wl_event_source_timer_update(client->limit, 0);
+	incoming_continue(client->agent);
+}
+
+static int handle_limit(void *data)
+{
+	struct x11_client *client = data;
+
+	if (client->awaits)
+		xcb_discard_reply(client->xcb, client->awaited);
+	stop_awaiting(client);
+	return 0;
+}
+
+void x11_client_await(struct agent *agent)
+{
+	struct x11_client *client = agent->x11_client;
+
+	if (!client || !client->xcb)
+		return;
+	if (client->awaits)
+		xcb_discard_reply(client->xcb, client->awaited);
+	/* Any request with an answer. */
+	client->awaited = xcb_get_input_focus(client->xcb).sequence;
+	client->awaits = true;
+	xcb_flush(client->xcb);
+	wl_event_source_timer_update(client->limit, AWAIT_LIMIT_MS);
+}
+
+bool x11_client_awaits(const struct agent *agent)
+{
+	return agent->x11_client && agent->x11_client->awaits;
+}
+
+static void take_awaited(struct x11_client *client)
+{
+	xcb_generic_error_t *error = NULL;
+	void *reply = NULL;
+
+	if (!client->awaits || !xcb_poll_for_reply(client->xcb, client->awaited, &reply, &error))
+		return;
+	free(reply);
+	free(error);
+	stop_awaiting(client);
+}
+
 static void disconnect(struct x11_client *client)
 {
 	if (!client->xcb)
 		return;
+	stop_awaiting(client);
 	tray_stop(client);
 	if (client->bytes)
 		clipboard_x11_done(client->agent, NULL, 0);
@@ -53,6 +110,7 @@ static int handle_events(int fd, uint32_t mask, void *data)
 		free(event);
 		count++;
 	}
+	take_awaited(client);
 	if (xcb_connection_has_error(client->xcb)) {
 		/* Xwayland has ended; it starts anew with the next program. */
 		disconnect(client);
@@ -136,7 +194,9 @@ int x11_client_create(struct agent *agent)
 		return -ENOMEM;
 	agent->x11_client->agent = agent;
 	wl_list_init(&agent->x11_client->icons);
-	return 0;
+	agent->x11_client->limit = wl_event_loop_add_timer(agent->loop, handle_limit,
+							   agent->x11_client);
+	return agent->x11_client->limit ? 0 : -ENOMEM;
 }
 
 void x11_client_destroy(struct agent *agent)
@@ -144,6 +204,8 @@ void x11_client_destroy(struct agent *agent)
 	if (!agent->x11_client)
 		return;
 	disconnect(agent->x11_client);
+	if (agent->x11_client->limit)
+		wl_event_source_remove(agent->x11_client->limit);
 	free(agent->x11_client);
 	agent->x11_client = NULL;
 }

@@ -34,6 +34,11 @@ struct x11_client {
 	uint32_t black;
 	xcb_atom_t atoms[X11_ATOMS];
 
+	/* A request whose answer says that Xwayland has done what it was asked before; see x11_client_await(). */
+	bool awaits;
+	unsigned int awaited;
+	struct wl_event_source *limit;
+
 	struct wl_list icons; /* tray.c */
 
 	/* x11_clip.c: the reading of a selection; `bytes` NULL: none */
@@ -48,6 +53,13 @@ void x11_client_destroy(struct agent *agent);
 /* Xwayland has started: connects to its display. What fails is logged; the tray is missing then. */
 void x11_client_connect(struct agent *agent, const char *display);
 void x11_client_flush(struct x11_client *client);
+/*
+ * Input that follows is held back (see incoming.c) until Xwayland has done what it was asked so far, by whatever
+ * connection: what comes from Wayland it takes before the requests of X11 clients that came earlier, so that keys
+ * would be lost that follow a change of the focus at once.
+ */
+void x11_client_await(struct agent *agent);
+bool x11_client_awaits(const struct agent *agent);
 
 /* tray.c */
 

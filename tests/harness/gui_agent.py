@@ -763,18 +763,50 @@ def check_x11_clipboard():
             daemon.until(copied, f"{size} bytes of a program of X11")
             owner.stop()
             s.clients.remove(owner)
-        # When a window is there, wlroots has seen that the last owner is gone, which clears the selection.
-        s.run("xterm", "-title", "term", x11=True)
+        # When a window is there, wlroots has seen that the last owner is gone, which clears the selection. It gives the text
+        # only to clients of the X11 window that has the focus: the terminal itself asks for it.
+        pasted = os.path.join(s.place, "pasted")
+        s.run("env", "LC_ALL=C.UTF-8", "xterm", "-xrm", "XTerm*selectToClipboard: true", "-title", "term", "-e", "sh", "-c",
+              f"stty -echo; touch {pasted}.ready; head -1 >{pasted}.new; mv {pasted}.new {pasted}; exec sleep 1000", x11=True)
         term = daemon.window(title="term")
-        daemon.send("CLIPBOARD_DATA", 0, raw="für X11".encode())
+        daemon.until(lambda: os.path.exists(pasted + ".ready"), "the terminal's program")
+        daemon.send("CLIPBOARD_DATA", 0, raw="für X11\n".encode())
         daemon.focus(term)
-        # wlroots gives it only to clients of the X11 window that has the focus.
-        def pasted():
-            done = subprocess.run(["xclip", "-selection", "clipboard", "-o"], env=s.x_env(), capture_output=True,
-                                  timeout=20, check=False)
-            daemon.step(0)
-            return done.stdout == "für X11".encode()
-        daemon.until(pasted, "the text for a program of X11")
+        daemon.send("KEYPRESS", term.number, 2, 1, 1, 0, 50)
+        daemon.key(term, 118, 1)  # Shift and Insert
+        daemon.send("KEYPRESS", term.number, 3, 1, 1, 1, 50)
+        daemon.until(lambda: os.path.exists(pasted), "the text for a program of X11")
+        with open(pasted, encoding="utf-8") as f:
+            need(f.read() == "für X11\n", "pasted text")
+
+
+def check_x11_first_keys():
+    """Keys that follow the focus at once are those of the X11 window that gets it, none of them lost."""
+    with Session() as s:
+        daemon, files, windows = s.daemon, [], []
+        for name in ("one", "two"):
+            files.append(os.path.join(s.place, name))
+            s.run("xterm", "-title", name, "-e", "sh", "-c", f"stty -echo -icanon; touch {files[-1]}; exec cat >{files[-1]}",
+                  x11=True)
+            windows.append(daemon.window(title=name))
+        daemon.until(lambda: all(map(os.path.exists, files)), "the programs of the terminals")
+        wanted = ["", ""]
+
+        def typed():
+            texts = []
+            for path in files:
+                with open(path, encoding="ascii") as f:
+                    texts.append(f.read())
+            return texts
+        for i in range(40):
+            for at, window in enumerate(windows):
+                code, letter = ((38, "a"), (39, "s"), (40, "d"))[i % 3]
+                daemon.focus(windows[1 - at], gained=False)
+                daemon.focus(window)
+                daemon.key(window, code)
+                wanted[at] += letter
+                daemon.until(lambda: sum(map(len, typed())) >= sum(map(len, wanted)), f"{wanted}, but {typed()}")
+                need(typed() == wanted, f"{wanted}, but {typed()}")
 
 
 def check_tray():
