@@ -33,11 +33,19 @@ static int64_t now_ms(void)
 	return g_get_monotonic_time() / 1000;
 }
 
+/* Of the user's choice or the rule's: GTK selects a row of its own accord when the list gets the focus. */
+static bool meant(const struct dialog *dialog, GtkListBoxRow *row)
+{
+	const char *target = g_object_get_data(G_OBJECT(row), "target");
+
+	return dialog->chosen || !strcmp(target, dialog->question->default_target);
+}
+
 static const char *selected(struct dialog *dialog)
 {
 	GtkListBoxRow *row = gtk_list_box_get_selected_row(GTK_LIST_BOX(dialog->list));
 
-	return row ? g_object_get_data(G_OBJECT(row), "target") : NULL;
+	return row && meant(dialog, row) ? g_object_get_data(G_OBJECT(row), "target") : NULL;
 }
 
 /* For programs that watch, as tests do: whether answers count, and how often that has ended. */
@@ -294,19 +302,39 @@ static void on_filter(GtkWidget *entry, gpointer data)
 	refresh(dialog);
 }
 
+/* Enter takes what is chosen; it chooses nothing. */
+static bool is_choice(const GdkEvent *event)
+{
+	switch (event->type) {
+	case GDK_KEY_PRESS:
+		return event->key.keyval != GDK_KEY_Return &&
+		       event->key.keyval != GDK_KEY_KP_Enter &&
+		       event->key.keyval != GDK_KEY_ISO_Enter;
+	case GDK_BUTTON_PRESS:
+	case GDK_BUTTON_RELEASE:
+	case GDK_TOUCH_BEGIN:
+	case GDK_TOUCH_END:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void on_selected(GtkListBox *list, GtkListBoxRow *row, gpointer data)
 {
 	struct dialog *dialog = data;
 	GdkEvent *event = gtk_get_current_event();
 
-	(void)list;
 	/* What comes of a key or a button is the user's choice. */
-	if (row && event) {
+	if (row && event && is_choice(event)) {
 		dialog->chosen = true;
 		dialog->chosen_at = gtk_get_current_event_time();
 	}
 	if (event)
 		gdk_event_free(event);
+	/* Neither is what nobody meant shown as chosen. */
+	if (row && !meant(dialog, row))
+		gtk_list_box_unselect_row(list, row);
 	refresh(dialog);
 }
 

@@ -96,6 +96,18 @@ def default_needs_a_click(bed):
         same("answer", prompt.answer(), "allow:vault\n")
 
 
+def nothing_is_chosen_by_itself(bed):
+    """Where the rule proposes no target, there is none to allow until the user chooses one."""
+    with Prompt(bed, question(default=""), "--delay", "100") as prompt:
+        prompt.armed()
+        bed.desktop.do("key", "alt+a", "key", "Return", "key", "Return")
+        prompt.click(*ALLOW)
+        prompt.open()
+        prompt.click(*SECOND)
+        prompt.click(*ALLOW)
+        same("answer", prompt.answer(), "allow:mail\n")
+
+
 def refuses(bed):
     """The button, Escape and closing the window say no; so does the time limit."""
     for how in (lambda p: p.click(*REFUSE), lambda p: bed.desktop.do("key", "Escape"),
@@ -238,5 +250,5 @@ def session_of_the_user(bed):
         same("user", set(ids), {str(user.pw_uid)})
 
 
-CHECKS = [keyboard_alone, pointer_alone, default_needs_a_click, refuses, nothing_counts_before, focus_loss_disarms, popup_of_a_qube,
+CHECKS = [keyboard_alone, pointer_alone, default_needs_a_click, nothing_is_chosen_by_itself, refuses, nothing_counts_before, focus_loss_disarms, popup_of_a_qube,
           same_size_for_all, many_targets, one_at_a_time, errors, session_of_the_user]
