@@ -19,7 +19,7 @@ _qube() {
     0:ls) choices=--json ;;
     0:create) ;;
     0:prefs) choices="--json $(_qube_names)" ;;
-    0:run) choices="--user --disposable $(_qube_names)" ;;
+    0:run) choices="--user --gui --disposable $(_qube_names)" ;;
     0:*) choices=$(_qube_names) ;;
     1:create) choices='AppVM TemplateVM StandaloneVM' ;;
     1:prefs) choices=$(_qube_properties "${COMP_WORDS[at]}") ;;

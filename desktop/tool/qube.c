@@ -2,6 +2,7 @@
 // qube: asks the manager. By its other names (qvm-ls, qvm-start, …) the same.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -96,7 +97,7 @@ static int usage(FILE *out)
 	      "       qube clone NAME NEW-NAME\n"
 	      "       qube remove NAME\n"
 	      "       qube start NAME          qube shutdown NAME       qube kill NAME\n"
-	      "       qube run [--user USER] [--disposable] NAME COMMAND …\n"
+	      "       qube run [--user USER] [--gui] [--disposable] NAME COMMAND …\n"
 	      "       qube prefs [--json] NAME [PROPERTY [VALUE|--default]]\n"
 	      "       qube tags NAME [add|del TAG]\n"
 	      "       qube disposable NAME     qube volume NAME         qube log NAME\n"
@@ -120,13 +121,17 @@ static char *command_of(const char *user, int count, char **words)
 	return fclose(out) ? NULL : text;
 }
 
-/* Calls the command in the qube; returns its exit code. */
-static int call(const char *name, const char *command)
+/* Calls the command in the qube, which may take our input or has none; returns its exit code. */
+static int call(const char *name, const char *command, bool with_input)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		int nothing = with_input ? -1 : open("/dev/null", O_RDONLY);
+
+		if (nothing >= 0)
+			dup2(nothing, STDIN_FILENO);
 		execlp("qrexec-client", "qrexec-client", "--socket-dir", run_dir(), "-d", name,
 		       command, NULL);
 		fprintf(stderr, "qube: qrexec-client: %s\n", strerror(errno));
@@ -137,17 +142,32 @@ static int call(const char *name, const char *command)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* run [--user USER] [--disposable] NAME COMMAND…: the command's input, output and exit code are those of qube. */
+/* Waits until programs of the user find his session. */
+static int await_session(const char *name, const char *user)
+{
+	char *command;
+	int status = 1;
+
+	if (asprintf(&command, "%s:QUBESRPC qubes.WaitForSession dom0", user) < 0)
+		return 1;
+	status = call(name, command, false);
+	free(command);
+	return status;
+}
+
+/* run [--user USER] [--gui] [--disposable] NAME COMMAND…: the command's input, output and exit code are those of qube. */
 static int run(int count, char **words)
 {
 	const char *user = "DEFAULT", *start[] = {"start", NULL}, *kill[] = {"kill", NULL};
 	char name[64], *command;
-	bool disposable = false;
+	bool disposable = false, gui = false;
 	int at = 1, status;
 
 	for (; at < count && words[at][0] == '-'; at++)
 		if (!strcmp(words[at], "--disposable") || !strcmp(words[at], "--dispvm"))
 			disposable = true;
+		else if (!strcmp(words[at], "--gui"))
+			gui = true;
 		else if ((!strcmp(words[at], "--user") || !strcmp(words[at], "-u")) &&
 			 at + 1 < count)
 			user = words[++at];
@@ -163,8 +183,10 @@ static int run(int count, char **words)
 	start[1] = words[at];
 	status = ask(2, start, disposable ? name : NULL, sizeof(name));
 	name[strcspn(name, "\n")] = '\0';
+	if (!status && gui)
+		status = await_session(name, user);
 	if (!status)
-		status = call(name, command);
+		status = call(name, command, true);
 	if (disposable && strcmp(name, words[at]) != 0) {
 		kill[1] = name;
 		ask(2, kill, NULL, 0);

@@ -283,6 +283,19 @@ static void test_damaged_list_is_kept(void **state)
 	assert_non_null(strstr(out, "\n1\n<qubes\n5\n"));
 }
 
+/* The wait for a session comes first, and leaves the input to the command. */
+static void test_run_waits_for_the_session(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("printf '#!/bin/sh\ncat; echo session >>$T/waited\n' >services/qubes.WaitForSession; "
+		   "chmod 755 services/qubes.WaitForSession; qube start work; echo hello | qube run --gui work cat; "
+		   "cat waited; printf '#!/bin/sh\nexit 3\n' >services/qubes.WaitForSession; qube run --gui work echo not; "
+		   "echo $?; qube kill work"),
+		0);
+	assert_string_equal(out, "hello\nsession\n3\n");
+}
+
 static void test_usage(void **state)
 {
 	(void)state;
@@ -312,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_clone_and_remove),
 		cmocka_unit_test(test_session),
 		cmocka_unit_test(test_damaged_list_is_kept),
+		cmocka_unit_test(test_run_waits_for_the_session),
 		cmocka_unit_test(test_usage),
 	};
 
