@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only '%')
 
 check:
-	+$(Q)$(RUN_TESTS) lint unit vchan windows fuzz guests system
+	+$(Q)$(RUN_TESTS) lint unit images vchan windows fuzz guests system
 system:
 	+$(Q)$(RUN_TESTS) system
 guests:
@@ -20,5 +20,7 @@ oracle-qubes:
 	+$(Q)MAKE='$(MAKE)' O='$(O)' HYPERVISOR=xen $(PYTHON) tests/run --record qubes
 # The desktop itself: dom0's session and windows of three qubes.
 check-desktop:
-	+$(Q)$(RUN_TESTS) desktop
-.PHONY: check system guests soak qubes oracle-qubes check-desktop
+	+$(Q)MACHINE='$(MACHINE)' $(RUN_TESTS) desktop
+check-images:
+	+$(Q)$(RUN_TESTS) images
+.PHONY: check-images check system guests soak qubes oracle-qubes check-desktop

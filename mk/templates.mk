@@ -3,4 +3,7 @@
 
 templates: tools qubesdb qrexec desktop gui
 	+$(Q)O='$(O)' $(PYTHON) templates/build.py
-.PHONY: templates
+# All images a second time, from packages: they have to be the same.
+check-reproducible: tools qubesdb qrexec desktop gui
+	+$(Q)O='$(O)' $(PYTHON) -B templates/compare.py
+.PHONY: templates check-reproducible

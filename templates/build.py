@@ -11,6 +11,7 @@ os.chdir(TOP)
 
 from templates import images  # noqa: E402
 
+BASES = {"minimal": lambda: images.qube_base("minimal"), "desktop": lambda: images.qube_base("desktop"), "dom0": images.dom0_base}
 BUILDERS = {"minimal": lambda: images.qube_root("minimal"), "desktop": lambda: images.qube_root("desktop"),
             "initramfs": images.qube_initramfs, "dom0": images.dom0_root}
 
@@ -20,6 +21,7 @@ def main():
     for name in wanted:
         if name not in BUILDERS:
             sys.exit(f"build.py: no image {name}; there are: {' '.join(BUILDERS)}")
+    images.prepare(*(BASES[name] for name in wanted if name in BASES))
     for name in wanted:
         print(f"{name} {BUILDERS[name]()}")
 

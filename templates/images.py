@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.report import make
-from images import debian, debian_root, debian_tree, ext4, initramfs
+from images import debian, debian_root, debian_tree, ext4, initramfs, problems
 from images.cache import OUT, PLACE, cached, digest, own_text, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,6 +20,8 @@ INIT = os.path.join(QUBE, "init")
 MODULES = "xen-blkfront ext4 crc32c_generic overlay".split()
 # Sizes are limits: the files are sparse.
 ROOT_SIZE = "8G"
+# What one of them takes while it is built: the packages, their tree, the image and that with our programs.
+SPACE_MIB = 4000
 # What this tree installs into qubes, below /usr: all have calls and their database, the desktop's has windows, too.
 INSTALL = {"minimal": ["install-qubesdb", "install-qrexec-vm"]}
 INSTALL["desktop"] = INSTALL["minimal"] + ["install-gui-agent"]
@@ -28,7 +31,20 @@ ENABLED = {"qubes-db.service": "multi-user.target", "qubes-sysinit.service": "mu
 TEMPLATE_DISK = "/dev/nvme1n1"
 # The desktop's starter of qubes is the one to stay.
 DOM0_INSTALL = ["install-qubesdb", "install-qrexec-dom0", "install-desktop"]
-DOM0_MASKED = "xendomains.service systemd-binfmt.service".split()
+# Not of use to a machine without anything of its own to repair or to ask: each of these costs a start more than it looks.
+NEITHER = """
+    systemd-binfmt.service systemd-repart.service systemd-firstboot.service systemd-update-utmp.service
+    systemd-update-utmp-runlevel.service modprobe@drm.service dev-hugepages.mount sys-kernel-debug.mount
+    sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount
+""".split()
+DOM0_MASKED = NEITHER + ["xendomains.service"]
+QUBE_MASKED = NEITHER + ["dev-mqueue.mount", "systemd-random-seed.service", "systemd-journald-audit.socket"]
+# What they would find is not there: no swap or root by its partition's type, no encrypted disk, no boot loader.
+GENERATORS = """
+    systemd-bless-boot-generator systemd-cryptsetup-generator systemd-debug-generator systemd-gpt-auto-generator
+    systemd-hibernate-resume-generator systemd-integritysetup-generator systemd-rc-local-generator systemd-run-generator
+    systemd-system-update-generator systemd-veritysetup-generator
+""".split()
 DOM0_ENABLED = ["qube-manager.service", "qubes-desktop.service"]
 # Only for building programs.
 NOT_SHIPPED = "usr/include usr/lib/*.a usr/lib/pkgconfig usr/share/man".split()
@@ -89,33 +105,60 @@ def base(name, wanted, hostname, root_line=""):
                  debian_tree.inputs(wanted), hostname, root_line)
 
     def build(out):
+        problems.need_space(SPACE_MIB, f"the image {name}")
         debian.say(f"put {name} together")
         root = os.path.join(PLACE, f".partial-{name}")
         run(["rm", "-rf", root])
         try:
-            debian_tree.bootstrap(root, wanted)
+            debian_tree.bootstrap(root, wanted, name)
             debian_tree.install_modules(root)
             make_users(root)
             debian_tree.mask(root, debian_tree.MASKED)
             debian_tree.write(root, "etc/hostname", f"{hostname}\n")
             debian_tree.write(root, "etc/fstab", root_line)
             debian_tree.forget_leftovers(root)
+            debian_tree.cache_fonts(root)
             ext4.image(root, out, hostname, ROOT_SIZE, key)
         finally:
             run(["rm", "-rf", root])
 
-    return cached(f"base-{name}", ".img", key, build)
+    return cached(f"base-{name}", ".img", key, build, problems.damage)
+
+
+def qube_base(flavour):
+    return base(f"qube-{flavour}", packages(flavour), "qube")
+
+
+def dom0_base():
+    return base("dom0", dom0_packages(), "dom0", "/dev/nvme0n1 / ext4 noatime 0 0\n")
+
+
+def prepare(*bases):
+    """Calls these functions at the same time: what takes longest is the work of one processor."""
+    # What all of them need, once.
+    debian.kernel_modules()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for made in [pool.submit(make_base) for make_base in bases]:
+            made.result()
 
 
 def finished(kind, under, staged):
     """Path of an image: the base with the staged files in it."""
-    key = digest(own_text(ext4.__file__), inspect.getsource(finished), under, debian_tree.content(staged))
+    key = digest(own_text(ext4.__file__), inspect.getsource(finished), os.path.basename(under), debian_tree.content(staged))
 
     def build(out):
         run(["cp", "--sparse=always", under, out])
         ext4.add(staged, out)
 
-    return cached(kind, ".img", key, build)
+    return cached(kind, ".img", key, build, problems.damage)
+
+
+def mask(staged, units, generators):
+    """In the image; as sysv scripts have units by a generator, it depends on the image which are there."""
+    for place, names in (("system", units), ("system-generators", generators)):
+        os.makedirs(os.path.join(staged, "etc/systemd", place), exist_ok=True)
+        for name in names:
+            os.symlink("/dev/null", os.path.join(staged, "etc/systemd", place, name))
 
 
 def qube_root(flavour):
@@ -125,9 +168,10 @@ def qube_root(flavour):
     nothing_to_update(staged)
     for unit, target in ENABLED.items():
         debian_tree.enable(staged, unit, target)
+    mask(staged, QUBE_MASKED, GENERATORS + ["systemd-sysv-generator"])
     if flavour == "desktop":
         debian_tree.enable_for_users(staged, "bulkhead-gui-agent.service")
-    return finished(f"qube-{flavour}", base(f"qube-{flavour}", packages(flavour), "qube"), staged)
+    return finished(f"qube-{flavour}", qube_base(flavour), staged)
 
 
 def build_initramfs(out):
@@ -165,7 +209,7 @@ def fill_qubes(staged):
     shutil.copy(os.path.join(DOM0, "qubes.xml"), place)
     shutil.copy(debian.kernel_elf(), os.path.join(place, "kernel/vmlinux"))
     shutil.copy(qube_initramfs(), os.path.join(place, "kernel/initramfs"))
-    fill_menu(place, base("qube-desktop", packages("desktop"), "qube"))
+    fill_menu(place, qube_base("desktop"))
     os.symlink(TEMPLATE_DISK, os.path.join(place, "qubes/debian/root.img"))
 
 
@@ -180,9 +224,14 @@ def dom0_root():
     nothing_to_update(staged)
     for unit in DOM0_ENABLED:
         debian_tree.enable(staged, unit)
-    for unit in DOM0_MASKED:
-        os.symlink("/dev/null", os.path.join(staged, "etc/systemd/system", unit))
-    return finished("dom0", base("dom0", dom0_packages(), "dom0", "/dev/nvme0n1 / ext4 noatime 0 1\n"), staged)
+    mask(staged, DOM0_MASKED, GENERATORS)
+    return finished("dom0", dom0_base(), staged)
+
+
+def desktop():
+    """Paths of dom0's image and of the template of its qubes."""
+    prepare(dom0_base, lambda: qube_base("desktop"))
+    return dom0_root(), qube_root("desktop")
 
 
 def dom0_packages():

@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import os
 import subprocess
+import sys
 import time
 
 from . import progress
 
 OUT = os.environ.get("O", "build")
-PLACE = os.path.join(OUT, "images")
+# Another place is for comparing builds.
+PLACE = os.environ.get("BULKHEAD_IMAGES", os.path.join(OUT, "images"))
 # Built files that nothing asked for during this long are removed.
 KEEP_SECONDS = 3 * 24 * 3600
 
@@ -36,12 +38,17 @@ def own_text(*modules):
     return "\n".join(text)
 
 
-def cached(kind, suffix, key, build):
-    """Path of the file of this kind and key; build(path) makes it when it is not there."""
+def cached(kind, suffix, key, build, check=None, lock_name=None):
+    """Path of the file of this kind and key; build(path) makes it when it is not there, or when check(path) says what is wrong
+    with it. One of a kind, or of a lock's name, is built at a time."""
     os.makedirs(PLACE, exist_ok=True)
     path = os.path.join(PLACE, f"{kind}-{key}{suffix}")
-    with open(os.path.join(PLACE, f".{kind}.lock"), "w", encoding="ascii") as lock:
+    with open(os.path.join(PLACE, f".{lock_name or kind}.lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        problem = check(path) if check and os.path.exists(path) else None
+        if problem:
+            print(f"{path}: damaged, and built anew: {problem}", file=sys.stderr)
+            run(["rm", "-rf", path])
         if os.path.exists(path):
             os.utime(path)
         else:

@@ -20,7 +20,7 @@ def build(out, key):
     root = os.path.join(PLACE, ".partial-debian-tree")
     run(["rm", "-rf", root])
     try:
-        debian_tree.bootstrap(root, PACKAGES)
+        debian_tree.bootstrap(root, PACKAGES, "debian-root")
         debian_tree.install_modules(root)
         debian_tree.copy_files(FILES, root)
         debian_tree.enable(root, "bulkhead-report.service")

@@ -6,9 +6,9 @@ import re
 import shutil
 from pathlib import Path
 
-from . import debian
+from . import debian, problems
 from .cache import cached, digest, need_root, own_text, run
-from .ext4 import EPOCH
+from .ext4 import EPOCH, settle_times
 
 # Housekeeping that an image which is thrown away or replaced does not need.
 MASKED = """
@@ -41,21 +41,22 @@ def versions(packages):
     return [f"{name} {found.get(name)}" for name in sorted(packages)]
 
 
-def packages_tar(packages):
-    """A tree with these packages as an archive."""
+def packages_tar(packages, name):
+    """A tree with these packages as an archive. Those of different names can be built at the same time."""
     def build(out):
         debian.say(f"install {len(packages)} packages and what they need (about two minutes)")
-        run(["mmdebstrap", *BOOTSTRAP, f"--include={','.join(packages)}", "bookworm", out],
-            env=dict(os.environ, SOURCE_DATE_EPOCH=str(EPOCH)))
+        with problems.explained():
+            run(["mmdebstrap", *BOOTSTRAP, f"--include={','.join(packages)}", "bookworm", out],
+                env=dict(os.environ, SOURCE_DATE_EPOCH=str(EPOCH)))
 
     # The one step that takes long depends on nothing else of this file.
-    return cached("packages", ".tar", digest(EPOCH, *BOOTSTRAP, *versions(packages)), build)
+    return cached("packages", ".tar", digest(EPOCH, *BOOTSTRAP, *versions(packages)), build, lock_name=f"packages-{name}")
 
 
-def bootstrap(root, packages):
+def bootstrap(root, packages, name):
     """Makes the directory with these packages installed."""
     need_root()
-    archive = packages_tar(packages)
+    archive = packages_tar(packages, name)
     os.makedirs(root)
     run(["tar", "-x", "-p", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-f", archive, "-C", root])
 
@@ -106,6 +107,13 @@ def forget_leftovers(root):
         for path in glob.glob(os.path.join(root, pattern)):
             run(["rm", "-rf", path])
     write(root, "etc/machine-id", "")
+
+
+def cache_fonts(root):
+    """The list of fonts, which holds for directories of the image's time only: without it each program makes its own."""
+    if os.path.exists(os.path.join(root, "usr/bin/fc-cache")):
+        settle_times(root)
+        run(["chroot", root, "fc-cache", "--force", "--system-only"], env=dict(os.environ, SOURCE_DATE_EPOCH=str(EPOCH)))
 
 
 def enable_for_users(root, unit, target="default.target"):
