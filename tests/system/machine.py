@@ -63,6 +63,15 @@ USB = ["-device", "qemu-xhci", "-device", "usb-tablet"]
 NET = ["-netdev", "user,id=net0", "-device", "e1000e,netdev=net0"]
 
 
+def read_ppm(data):
+    """(width, height, RGB bytes) of what QEMU's screendump has written."""
+    magic, size, _, pixels = data.split(b"\n", 3)
+    if magic != b"P6":
+        raise RuntimeError("screendump is not a PPM")
+    width, height = map(int, size.split())
+    return width, height, pixels
+
+
 @contextlib.contextmanager
 def emulator_lock():
     """Few emulators at a time, as more would disturb each other's timing: one for each of the files, by default one."""
@@ -275,12 +284,7 @@ class Machine:
         """(width, height, RGB bytes) of the display."""
         with tempfile.NamedTemporaryFile(prefix="bulkhead-") as f:
             self.command_qmp("screendump", filename=f.name)
-            data = f.read()
-        magic, size, _, pixels = data.split(b"\n", 3)
-        if magic != b"P6":
-            raise RuntimeError("screendump is not a PPM")
-        width, height = map(int, size.split())
-        return width, height, pixels
+            return read_ppm(f.read())
 
     def save_screen(self, path):
         """The display as a PNG file."""
@@ -299,14 +303,22 @@ class Machine:
         with contextlib.suppress(Exited, OSError, RuntimeError, QmpError):
             self.save_screen(path)
 
-    def key(self, name):
-        self.command_qmp("send-key", keys=[{"type": "qcode", "data": name}])
+    def key(self, *names):
+        """Presses keys together, by QEMU's names: ctrl, shift, c."""
+        self.command_qmp("send-key", keys=[{"type": "qcode", "data": name} for name in names])
 
     def point(self, x, y):
         """Moves the tablet; coordinates are 0…32767."""
         self.command_qmp("input-send-event", events=[
             {"type": "abs", "data": {"axis": "x", "value": x}},
             {"type": "abs", "data": {"axis": "y", "value": y}}])
+
+    def button(self, down, name="left"):
+        self.command_qmp("input-send-event", events=[{"type": "btn", "data": {"down": down, "button": name}}])
+
+    def instructions(self):
+        """How many the processor has executed since power-on; of a machine with icount."""
+        return self.command_qmp("query-replay")["icount"]
 
     def arrived(self, position):
         """Seconds after power-on at which the text at this position had come."""

@@ -4,6 +4,7 @@
 # console on the terminal (Ctrl-a x ends, Ctrl-a c: monitor).
 import argparse
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,8 +17,11 @@ sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 os.chdir(os.path.dirname(os.path.dirname(HERE)))
 
 from images import cache, debian, debian_root, initramfs, progress  # noqa: E402
-from system import boot, desktop, machine  # noqa: E402
+from system import boot, desktop, machine, play_times  # noqa: E402
 from system.play_screenshot import MONITOR  # noqa: E402
+
+# What the emulator has besides the machine's memory: translated code, mostly.
+HOST_MIB = 400
 
 
 def make_command(more):
@@ -48,6 +52,16 @@ def build_as_root():
             raise RuntimeError("sudo could not build the file systems: run this as root")
 
 
+def need_memory(mebibytes):
+    """The machine's memory has to be there: a host that swaps is of no use to it."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        available = int(re.search(r"^MemAvailable: *(\d+) kB$", f.read(), re.M)[1]) >> 10
+    if available < mebibytes + HOST_MIB:
+        raise RuntimeError(f"not enough memory: the machine has {mebibytes} MiB, the emulator takes {HOST_MIB} MiB more, and {available} MiB "
+                           "are available here. End other programs, or give it less: make run RUN_ARGS='--mem 4096' (at least 4096 for "
+                           "two or three qubes).")
+
+
 def free_display():
     """A number of a VNC display that nobody on this host has."""
     for number in range(1, 100):
@@ -71,6 +85,8 @@ def find_display():
 
 
 def play_desktop(options):
+    memory = options.mem or desktop.MEMORY_MIB
+    need_memory(memory)
     images = [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs), ("template of qubes, dom0", desktop.devices)]
     if options.images:
         build(images)
@@ -79,16 +95,18 @@ def play_desktop(options):
            ("boot medium", lambda: desktop.boot_medium(options.words))])
     display, look = (options.display, f"the screen is at {options.display}") if options.display else find_display()
     vm = machine.Machine("run", desktop.boot_medium(options.words), options.machine, options.smp,
-                         options.mem or desktop.MEMORY_MIB, desktop.devices())
+                         memory, desktop.devices())
     if os.path.exists(MONITOR):
         os.unlink(MONITOR)
     monitor = ["-chardev", f"socket,id=qmp0,path={MONITOR},server=on,wait=off", "-mon", "chardev=qmp0,mode=control"]
     with tempfile.TemporaryDirectory(prefix="bulkhead-") as place:
-        command = vm.command(place, serial=["-serial", "mon:stdio", *monitor], display=display)
+        watcher = play_times.Watcher(place, lambda text: print(f"\r\n[make run: {text}]\r", flush=True))
+        command = vm.command(place, serial=["-serial", "mon:stdio", *monitor, *watcher.arguments()], display=display)
         print(f"The desktop boots now: {look}.\n"
               "It takes some minutes without hardware virtualisation. A click on the background, or the panel's button Qubes,\n"
               "opens the menu. \"make screenshot\" in another terminal writes a picture. This terminal is dom0's console: log in as\n"
               "root, without a password; Ctrl-A X ends the emulator. Nothing that was written to the disks stays.\n", flush=True)
+        watcher.start()
         return os.spawnvp(os.P_WAIT, command[0], command)
 
 

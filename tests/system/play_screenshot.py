@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # "make screenshot": a picture of the machine that "make run" has started, through QEMU's monitor.
 import os
-import select
 import socket
 import sys
 
@@ -10,19 +9,11 @@ sys.dont_write_bytecode = True
 OUT = os.environ.get("O", "build")
 MONITOR = os.path.join(OUT, "run.monitor")
 PICTURE = os.path.join(OUT, "screenshot.png")
-SECONDS = 30
-
-
-def ask(qmp, sock, command, **arguments):
-    qmp.send(command, **arguments)
-    while not qmp.replies:
-        if not select.select([sock], [], [], SECONDS)[0] or not qmp.feed():
-            raise OSError("the emulator does not answer")
-    return qmp.take_reply()
 
 
 def main():
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from system.play_times import ask
     from system.qmp import Qmp, QmpError
 
     try:

@@ -84,3 +84,9 @@ class Shell:
     def until(self, command, seconds=300):
         """Repeats a command until it succeeds; its output. It waits inside the machine, by the machine's clock."""
         return self.sh(f"while ! ({command}) >/run/until 2>&1; do sleep 0.5; done; cat /run/until", seconds)
+
+    def pause(self, seconds):
+        """Lets the machine run for so long, by the host's clock."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._wait(0.1)

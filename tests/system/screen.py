@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The screen of a machine, as a person has it: windows in frames of a colour, a pointer, a keyboard.
+import re
+
+# A tablet's coordinates, whatever the screen's size.
+TABLET = 32767
+# The colour of the panel, as desktop/session/tint2rc has it.
+PANEL = (0x3B, 0x42, 0x52)
+# The colours of labels, as gui/common/label.c has them.
+LABELS = {"red": (0xCC, 0, 0), "orange": (0xF5, 0x79, 0), "yellow": (0xED, 0xD4, 0), "green": (0x73, 0xD2, 0x16),
+          "gray": (0x55, 0x55, 0x55), "blue": (0x34, 0x65, 0xA4), "purple": (0x75, 0x50, 0x7B), "black": (0, 0, 0)}
+# A frame is at least so wide; nothing else on the screen has so many pixels of such a colour in a row.
+FRAME_WIDTH = 150
+EDGE_MAX = 8
+# A point in a window's title, behind the icon, from the frame's corner.
+TITLE = 30, 10
+
+
+class Frame:
+    """The frame of one window: what is between its upper and its lower edge."""
+
+    def __init__(self, x, y, width, height):
+        self.x, self.y, self.width, self.height = x, y, width, height
+
+    def __repr__(self):
+        return f"{self.width}x{self.height}+{self.x}+{self.y}"
+
+    def centre(self):
+        return self.x + self.width // 2, self.y + self.height // 2
+
+
+class Screen:
+    """Of a machine that has screen(), and, to act on it, point() and button()."""
+
+    def __init__(self, vm):
+        self.vm = vm
+
+    def has_panel(self):
+        """Whether the session's panel is at the lower edge."""
+        width, height, pixels = self.vm.screen()
+        line = pixels[(height - 1) * width * 3:]
+        return sum(line[i:i + 3] == bytes(PANEL) for i in range(0, len(line), 3)) > width * 9 // 10
+
+    def frames(self, colour):
+        """Frames of exactly this colour that nothing covers, in the order of their upper edges."""
+        width, _, pixels = self.vm.screen()
+        edges = {}
+        for run in re.finditer(b"(?:%s){%d,}" % (re.escape(bytes(colour)), FRAME_WIDTH), pixels, re.S):
+            if run.start() % 3 == 0:
+                y, x = divmod(run.start() // 3, width)
+                edges.setdefault((x, len(run[0]) // 3), []).append(y)
+        # A run over the end of a line is none; an edge has a few lines, and the two are joined at their sides.
+        found = [Frame(x, rows[0], size, rows[-1] + 1 - rows[0]) for (x, size), rows in edges.items()
+                 if x + size <= width and self._thickness(rows) <= EDGE_MAX and rows[-1] - rows[0] > 4 * EDGE_MAX]
+        return sorted((f for f in found if all(pixels[(y * width + x) * 3:][:3] == bytes(colour) for x in (f.x, f.x + f.width - 1)
+                                               for y in range(f.y, f.y + f.height))), key=lambda f: (f.y, f.x))
+
+    @staticmethod
+    def _thickness(rows):
+        """Lines of the upper edge."""
+        return next((n for n, y in enumerate(rows) if y != rows[0] + n), len(rows))
+
+    def block(self, colour, smallest, largest):
+        """A part of the screen that is filled with this colour, so many pixels wide; None if there is none."""
+        width, _, pixels = self.vm.screen()
+        rows = {}
+        for run in re.finditer(b"(?:%s){%d,}" % (re.escape(bytes(colour)), smallest), pixels, re.S):
+            if run.start() % 3 == 0 and len(run[0]) <= 3 * largest:
+                y, x = divmod(run.start() // 3, width)
+                rows.setdefault((x, len(run[0]) // 3), []).append(y)
+        found = [Frame(x, ys[0], size, len(ys)) for (x, size), ys in rows.items() if self._thickness(ys) == len(ys) >= size // 2]
+        return found[0] if found else None
+
+    def pixel(self, x, y):
+        width, _, pixels = self.vm.screen()
+        return tuple(pixels[(y * width + x) * 3:][:3])
+
+    def dark(self, x, y, width, height):
+        """Which part of a rectangle is nearer to black than to white."""
+        whole, _, pixels = self.vm.screen()
+        lines = (pixels[((y + i) * whole + x) * 3:][:width * 3] for i in range(height))
+        return sum(sum(line[at:at + 3]) < 384 for line in lines for at in range(0, width * 3, 3)) / (width * height)
+
+    def is_active(self, frame):
+        """Whether the window manager shows this window as the active one: its title is bluish, that of others grey."""
+        red, _, blue = self.pixel(frame.x + TITLE[0], frame.y - TITLE[1])
+        return blue > red + 20
+
+    def click_title(self, frame):
+        self.click(frame.x + TITLE[0], frame.y - TITLE[1])
+
+    def point(self, x, y):
+        width, height, _ = self.vm.screen()
+        self.vm.point((x * 2 + 1) * TABLET // (width * 2), (y * 2 + 1) * TABLET // (height * 2))
+
+    def click(self, x, y, times=1):
+        self.point(x, y)
+        for _ in range(times):
+            self.vm.button(True)
+            self.vm.button(False)
