@@ -145,6 +145,28 @@ LIBVCHAN_API void libvchan_set_blocking(libvchan_t *ctrl, bool blocking);
 /* Tells the peer and frees everything. NULL is allowed. */
 LIBVCHAN_API void libvchan_close(libvchan_t *ctrl);
 
+/*
+ * The end of domains. XenStore tells domain 0 of it; other domains learn of the end of those that domain 0 shows them, which
+ * is a node that goes with the domain. Over "local:" a socket tells of it, and nothing is to be done.
+ *
+ * In domain 0: shows that this domain exists, to all. 0 or -1: ENOENT it does not; what XenStore says otherwise.
+ */
+LIBVCHAN_API int libvchan_domain_show(int domain);
+/*
+ * In a qube a channel to another qube takes a watch of XenStore, of which a domain has 128. A process with many children that
+ * have channels to the same few domains has one watch for each domain, and passes on what it learns:
+ * libvchan_domain_watch() returns a descriptor, to be closed by the caller; -1: ENOTSUP the transport is local, ENOENT domain 0 does not
+ * show that domain. When it is readable, libvchan_domain_ended() tells: 1 the domain is gone, 0 it is there, -1 errno.
+ */
+LIBVCHAN_API int libvchan_domain_watch(int domain);
+LIBVCHAN_API int libvchan_domain_ended(int fd, int domain);
+/*
+ * Channels of this process to `domain`, made after this call, learn of its end by a pipe or socket, and take no watch: when there is something
+ * to read, the domain is gone (it is not read). When it comes to its end without that, they take a watch. It stays the caller's, open as long as
+ * such a channel is. One domain at a time; fd -1: none.
+ */
+LIBVCHAN_API void libvchan_end_from(int domain, int fd);
+
 /* Counters of one handle since its init, for measurements. */
 struct libvchan_stats {
 	uint64_t bytes_read, bytes_written;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The transport between domains: granted pages, event channels, and XenStore for meeting and for the death of domains.
 #include "internal.h"
+#include "end.h"
 #include "xen_dev.h"
 #include "xs.h"
 
@@ -16,8 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Between two unprivileged domains stock Xen tells nobody that one of them ended; its own library looks this often too. */
-#define LOOK_SECONDS 10
+/* Where nobody tells an unprivileged domain of the end of another; libxenvchan looks this often, too. */
+#define LOOK_SECONDS	       10
+/* Watches are limited, to 128 per unprivileged domain: without one it is a look each second. */
+#define LOOK_UNWATCHED_SECONDS 1
 
 struct xen {
 	struct libvchan base;
@@ -27,7 +30,9 @@ struct xen {
 	int kick;	    /* client: makes the descriptor readable for the first step */
 	int look;	    /* timer: look whether the peer's domain exists */
 	int own;	    /* domain number */
+	int line;	    /* tells of the end of the peer's domain: not this handle's; or -1 */
 	bool seen;	    /* the peer's domain was seen to exist */
+	bool shown;	    /* qube: domain 0 shows the peer's domain */
 	bool published;	    /* server: there are keys to remove */
 	bool waiting;	    /* client: there are watches */
 	char path[80];	    /* of the directory with the keys */
@@ -65,6 +70,12 @@ static void stop_looking(struct xen *xen)
 	if (xen->look >= 0)
 		close(xen->look);
 	xen->look = -1;
+}
+
+static void drop_line(struct xen *xen)
+{
+	poll_drop(&xen->base, xen->line);
+	xen->line = -1;
 }
 
 static int find_own(struct vchan_xs *xs, int *ret_own)
@@ -105,6 +116,7 @@ static void peer_gone(struct xen *xen)
 	xen->base.state = VCHAN_STATE_DEAD;
 	store_close(xen);
 	stop_looking(xen);
+	drop_line(xen);
 }
 
 static int start_looking(struct xen *xen, int seconds)
@@ -119,21 +131,46 @@ static int start_looking(struct xen *xen, int seconds)
 	return created ? poll_add(&xen->base, xen->look) : 0;
 }
 
+/* A qube's own watch; where there is none, a timer. */
+static int watch_shown(struct xen *xen)
+{
+	bool watched = !vchan_end_watch(&xen->xs, xen->base.domain);
+
+	xen->shown = !vchan_end_look(&xen->xs, xen->base.domain);
+	if (!xen->shown)
+		return start_looking(xen, LOOK_SECONDS);
+	return watched ? 0 : start_looking(xen, LOOK_UNWATCHED_SECONDS);
+}
+
 static int watch_for_death(struct xen *xen)
 {
 	if (xen->base.domain == 0)
 		return 0; /* dom0 ends with the machine */
 	if (xen->own == 0)
 		return vchan_xs_watch(&xen->xs, "@releaseDomain");
-	/* Unprivileged domains are not told of the end of others. */
-	return start_looking(xen, LOOK_SECONDS);
+	xen->line = vchan_end_line(xen->base.domain);
+	return xen->line < 0 ? watch_shown(xen) : poll_add(&xen->base, xen->line);
 }
 
-/* Whether the other domain may be there. XenStore 4.17 answers this question to dom0 alone: the live bytes still work. */
+/*
+ * Whether the other domain may be there. Which domains there are XenStore 4.17 tells domain 0 alone; where that does
+ * not show them, the live bytes still work.
+ */
 static bool look_for_domain(struct xen *xen)
 {
 	bool there = true;
 
+	if (xen->line >= 0)
+		return true;
+	if (xen->own != 0) {
+		int rc = vchan_end_look(&xen->xs, xen->base.domain);
+
+		xen->shown |= !rc;
+		if (xen->shown && rc == -ENOENT)
+			peer_gone(xen);
+		if (xen->shown)
+			return rc != -ENOENT;
+	}
 	if (vchan_xs_introduced(&xen->xs, xen->base.domain, &there))
 		return true;
 	if (there)
@@ -141,6 +178,22 @@ static bool look_for_domain(struct xen *xen)
 	else if (xen->seen)
 		peer_gone(xen);
 	return there;
+}
+
+/* What the process says that this one relies on. When that ends without a word, this one looks for itself. */
+static void ask_line(struct xen *xen)
+{
+	int told = xen->line >= 0 ? vchan_end_told(xen->line) : 0;
+
+	if (told > 0)
+		peer_gone(xen);
+	if (told >= 0)
+		return;
+	drop_line(xen);
+	if (xen->xs.fd < 0 && (vchan_xs_open(&xen->xs) || poll_add(&xen->base, xen->xs.fd)))
+		store_close(xen);
+	else if (!watch_shown(xen))
+		look_for_domain(xen);
 }
 
 /* Takes what XenStore and the timer have to say. True: there was something. */
@@ -162,8 +215,15 @@ static bool heard(struct xen *xen)
 	return any;
 }
 
+/* Connected: the end of the other domain is all that is left to learn, and dom0's is the machine's. */
+static bool has_learnt_all(const struct xen *xen)
+{
+	return xen->base.domain == 0 || xen->line >= 0;
+}
+
 static void look_around(struct xen *xen)
 {
+	ask_line(xen);
 	/* Again if a watch fired during the question: the descriptor no longer shows it. */
 	while (heard(xen) && xen->xs.fd >= 0)
 		look_for_domain(xen);
@@ -177,8 +237,7 @@ static void xen_progress(struct libvchan *ctrl)
 		return;
 	if (xen->published && atomic_load(ctrl->shm.peer_live) != VCHAN_LIVE_WAITING) {
 		unpublish(xen);
-		/* A qube whose peer is dom0 has no further use for it. */
-		if (ctrl->domain == 0)
+		if (has_learnt_all(xen))
 			store_close(xen);
 	}
 	look_around(xen);
@@ -210,20 +269,21 @@ static int xen_sleep(struct libvchan *ctrl, int64_t timeout)
 		{.fd = xen->events, .events = POLLIN},
 		{.fd = xen->xs.fd, .events = POLLIN},
 		{.fd = xen->look, .events = POLLIN},
+		{.fd = xen->line, .events = POLLIN},
 	};
 	int n;
 
 	/* The read sleeps as well: one system call less. */
-	if (timeout < 0 && xen->xs.fd < 0 && xen->look < 0)
+	if (timeout < 0 && xen->xs.fd < 0 && xen->look < 0 && xen->line < 0)
 		return take_event(ctrl);
 	do
-		n = ppoll(fds, 3, timeout >= 0 ? &limit : NULL, NULL);
+		n = ppoll(fds, sizeof(fds) / sizeof(fds[0]), timeout >= 0 ? &limit : NULL, NULL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	if (n == 0)
 		return -ETIMEDOUT;
-	if (fds[1].revents || fds[2].revents)
+	if (fds[1].revents || fds[2].revents || fds[3].revents)
 		look_around(xen);
 	return fds[0].revents ? take_event(ctrl) : 0;
 }
@@ -425,7 +485,7 @@ static int finish_connect(struct xen *xen, uint32_t remote_port, uint32_t page_r
 	xen->seen = true; /* it granted us pages */
 	vchan_shm_announce(&xen->base.shm);
 	xen_notify(&xen->base);
-	if (xen->base.domain == 0) {
+	if (has_learnt_all(xen)) {
 		stop_looking(xen);
 		store_close(xen);
 		return 0;
@@ -459,9 +519,8 @@ static int start_waiting(struct xen *xen)
 
 	if (rc)
 		return rc;
-	/* Watches are limited, to 128 per unprivileged domain: without one it is a look each second. */
 	if (watch_key(xen, vchan_xs_watch))
-		rc = start_looking(xen, 1);
+		rc = start_looking(xen, LOOK_UNWATCHED_SECONDS);
 	if (!xen->waiting)
 		vchan_xs_watch(&xen->xs, "domid");
 	xen->waiting = true;
@@ -517,7 +576,7 @@ static int create(bool server, int domain, int port, struct xen **ret_xen)
 	xen->base.server = server;
 	xen->base.domain = domain;
 	xen->base.port = port;
-	xen->look = xen->xs.fd = xen->kick = xen->own = -1;
+	xen->look = xen->line = xen->xs.fd = xen->kick = xen->own = -1;
 	xen->events = vchan_evtchn_open();
 	xen->base.fd = epoll_create1(EPOLL_CLOEXEC);
 	if (xen->base.fd < 0)

@@ -242,6 +242,14 @@ int vchan_xs_share(struct vchan_xs *xs, const char *path, int owner, int reader)
 	return transact(xs, XS_SET_PERMS, 0, parts, 3, &message);
 }
 
+int vchan_xs_show(struct vchan_xs *xs, const char *path)
+{
+	struct iovec parts[2] = {text(path), text("r0")};
+	struct message message;
+
+	return transact(xs, XS_SET_PERMS, 0, parts, 2, &message);
+}
+
 static int watch_call(struct vchan_xs *xs, uint32_t type, const char *path)
 {
 	struct iovec parts[2] = {text(path), text("vchan")};

@@ -28,6 +28,8 @@ int vchan_xs_remove(struct vchan_xs *xs, const char *path);
 int vchan_xs_remove_empty(struct vchan_xs *xs, const char *path);
 /* Owner `owner`, nothing for others, read for `reader`. New children inherit that. */
 int vchan_xs_share(struct vchan_xs *xs, const char *path, int owner, int reader);
+/* Everybody may read it; the owner is who calls this, domain 0. */
+int vchan_xs_show(struct vchan_xs *xs, const char *path);
 int vchan_xs_watch(struct vchan_xs *xs, const char *path);
 int vchan_xs_unwatch(struct vchan_xs *xs, const char *path);
 /* Whether a domain exists as XenStore sees it. */

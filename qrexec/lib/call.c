@@ -85,6 +85,9 @@ int call_service(const char *agent_socket, const char *target, const char *servi
 	else if (!rc && (header.type != WIRE_SERVICE_CONNECT ||
 			 wire_decode_exec(answer, header.length, &where)))
 		rc = -EPROTO;
+	/* The agent, which watches the other qube for all calls, says so there when that has ended. */
+	if (!rc)
+		libvchan_end_from((int)where.domain, ret_call->control.fd);
 	if (!rc)
 		rc = open_data(ret_call, &where, read_ring, write_ring);
 	if (rc)
@@ -149,5 +152,6 @@ void call_finish(struct call_channel *call)
 {
 	libvchan_close(call->vchan);
 	call->vchan = NULL;
+	libvchan_end_from(0, -1);
 	channel_finish(&call->control);
 }

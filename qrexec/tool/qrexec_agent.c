@@ -2,11 +2,13 @@
 // qrexec-agent: runs in a qube; executes what dom0 asks for, and passes on the calls of local programs.
 #define _GNU_SOURCE
 #include "../agent/login.h"
+#include "../agent/peers.h"
 #include "../lib/call.h"
 #include "../lib/service.h"
 #include "../service/qfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,9 +25,13 @@
 #define MAX_CALLERS    512
 #define MAX_EXECUTIONS 768
 
+/* In the process of an execution: what tells of the end of the caller's qube. */
+#define LINE_FD 3
+
 /* A local qrexec-client-vm. Its socket stays open as long as its call is. */
 struct caller {
 	bool used, asked, connected;
+	int line; /* of peer_join() */
 	unsigned int serial;
 	struct wire_exec where;
 	struct channel channel;
@@ -33,7 +39,7 @@ struct caller {
 
 struct execution {
 	pid_t pid; /* 0: free */
-	int pid_fd;
+	int pid_fd, line;
 	struct wire_exec where;
 };
 
@@ -60,17 +66,22 @@ static int drop_caller(struct caller *caller)
 	bool connected = caller->connected;
 
 	channel_finish(&caller->channel);
+	if (caller->line >= 0)
+		peer_leave(caller->where.domain);
 	caller->used = false;
 	return connected ? terminated(&caller->where) : 0;
 }
 
 /* In the child: it must hold nothing of the agent's, or nobody would notice that the agent died. */
 __attribute__((noreturn)) static void execute(char *text, const struct wire_exec *where,
-					      bool just_exec)
+					      bool just_exec, int line)
 {
 	struct service_call call;
 
-	close_range(3, ~0u, 0);
+	if (line >= 0 && line != LINE_FD)
+		line = dup3(line, LINE_FD, O_CLOEXEC);
+	close_range(line >= 0 ? LINE_FD + 1 : LINE_FD, ~0u, 0);
+	libvchan_end_from((int)where->domain, line);
 	if (!service_parse(text, true, &call))
 		_exit(service_fail((int)where->domain, (int)where->port, WIRE_EXIT_PROBLEM));
 	_exit(service_serve(&call, &agent.dirs, (int)where->domain, (int)where->port, just_exec));
@@ -86,13 +97,16 @@ static int start_execution(const struct wire_exec *where, char *text, bool just_
 	/* The caller notices that nobody connects when dom0 frees the port. */
 	if (!execution)
 		return terminated(where);
+	execution->line = peer_join(where->domain);
 	execution->pid = fork();
 	if (execution->pid == 0)
-		execute(text, where, just_exec);
+		execute(text, where, just_exec, execution->line);
 	execution->where = *where;
 	execution->pid_fd = execution->pid > 0 ? pidfd_open(execution->pid, 0) : -1;
 	if (execution->pid_fd >= 0)
 		return 0;
+	if (execution->line >= 0)
+		peer_leave(where->domain);
 	execution->pid = 0;
 	return terminated(where);
 }
@@ -118,6 +132,7 @@ static int connect_caller(const struct wire_exec *where)
 		return terminated(where);
 	caller->connected = true;
 	caller->where = (struct wire_exec){where->domain, where->port, ""};
+	caller->line = peer_join(where->domain);
 	if (channel_send_exec(&caller->channel, WIRE_SERVICE_CONNECT, &caller->where))
 		return drop_caller(caller);
 	return 0;
@@ -193,7 +208,7 @@ static void accept_caller(void)
 		return;
 	for (size_t i = 0; i < MAX_CALLERS; i++)
 		if (!agent.callers[i].used) {
-			agent.callers[i] = (struct caller){.serial = agent.serial++};
+			agent.callers[i] = (struct caller){.serial = agent.serial++, .line = -1};
 			agent.callers[i].used = !channel_init(&agent.callers[i].channel, NULL, fd);
 			return;
 		}
@@ -204,8 +219,22 @@ static int reap(struct execution *execution)
 {
 	waitpid(execution->pid, NULL, 0);
 	close(execution->pid_fd);
+	if (execution->line >= 0)
+		peer_leave(execution->where.domain);
 	execution->pid = 0;
 	return terminated(&execution->where);
+}
+
+/* Each has its end of a socket; executions have the pipe. One that does not take it is ending. */
+static void tell_callers(uint32_t domain)
+{
+	for (size_t i = 0; i < MAX_CALLERS; i++) {
+		struct caller *caller = &agent.callers[i];
+
+		if (caller->used && caller->line >= 0 && caller->where.domain == domain)
+			channel_send_exec(&caller->channel, WIRE_CONNECTION_TERMINATED,
+					  &caller->where);
+	}
 }
 
 static size_t collect(struct pollfd *p)
@@ -223,12 +252,13 @@ static size_t collect(struct pollfd *p)
 	for (size_t i = 0; i < MAX_EXECUTIONS; i++, n++)
 		p[n] = (struct pollfd){agent.executions[i].pid ? agent.executions[i].pid_fd : -1,
 				       POLLIN, 0};
-	return n;
+	peers_collect(p + n);
+	return n + MAX_PEERS;
 }
 
 static int turn(void)
 {
-	static struct pollfd p[2 + MAX_CALLERS + MAX_EXECUTIONS];
+	static struct pollfd p[2 + MAX_CALLERS + MAX_EXECUTIONS + MAX_PEERS];
 	struct wire_header header = {0};
 	uint8_t *body = NULL;
 	int rc = channel_flush(&agent.control);
@@ -248,6 +278,7 @@ static int turn(void)
 	for (size_t i = 0; i < MAX_EXECUTIONS && !rc; i++)
 		if (p[2 + MAX_CALLERS + i].revents)
 			rc = reap(&agent.executions[i]);
+	peers_polled(p + 2 + MAX_CALLERS + MAX_EXECUTIONS, tell_callers);
 	return rc;
 }
 

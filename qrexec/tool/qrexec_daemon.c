@@ -244,6 +244,9 @@ int main(int argc, char **argv)
 	}
 	default_dirs();
 	rc = prepare();
+	/* Other qubes that have calls with this one shall notice when it ends. */
+	if (!rc && libvchan_domain_show(broker.domain))
+		broker_log("cannot be shown in XenStore: %s", strerror(errno));
 	if (!rc)
 		rc = greet(seconds);
 	if (!rc) {

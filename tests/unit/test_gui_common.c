@@ -2,7 +2,7 @@
 // The GUI protocol: headers, versions, channel with handshake, shared pages; both ends in one process.
 // links: gui/common/protocol.c gui/common/channel.c gui/common/grant.c gui/common/grant_local.c
 // links: gui/common/map_local.c gui/common/grant_xen.c vchan/libvchan.c vchan/local.c vchan/pace.c
-// links: vchan/rendezvous.c vchan/shm.c vchan/uri.c vchan/xen.c vchan/xen_dev.c vchan/xs.c
+// links: vchan/rendezvous.c vchan/shm.c vchan/uri.c vchan/xen.c vchan/xen_dev.c vchan/xs.c vchan/end.c
 // libs: -lxengnttab
 #include <stdarg.h>
 #include <setjmp.h>

@@ -3,7 +3,7 @@
 // descriptors and to fixed memory, and go on with everybody else.
 // links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/call.c qrexec/lib/channel.c qrexec/lib/wire.c qrexec/lib/link.c
 // links: qrexec/lib/pieces.c qrexec/lib/stream.c vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c
-// links: vchan/rendezvous.c vchan/xen.c vchan/xen_dev.c vchan/xs.c
+// links: vchan/rendezvous.c vchan/xen.c vchan/xen_dev.c vchan/xs.c vchan/end.c
 // cflags: -D_GNU_SOURCE
 #include "qrexec_fixture.h"
 

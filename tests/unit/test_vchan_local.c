@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The local transport between processes: meeting, streams, polling, the end of a peer.
 // links: vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c vchan/rendezvous.c vchan/xen.c
-// links: vchan/xen_dev.c vchan/xs.c
+// links: vchan/xen_dev.c vchan/xs.c vchan/end.c
 // cflags: -D_GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The Xen transport on faked devices and XenStore; its other end is ours or Debian's libxenvchan, in both roles.
 // links: vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c vchan/rendezvous.c vchan/xen.c
-// links: vchan/xen_dev.c vchan/xs.c tests/vchan/fake_xen.c tests/vchan/fake_xenstore.c
+// links: vchan/end.c vchan/xen_dev.c vchan/xs.c tests/vchan/fake_xen.c tests/vchan/fake_xenstore.c
 // cflags: -D_GNU_SOURCE
 // libs: -Wl,--wrap=open,--wrap=__open_2,--wrap=ioctl,--wrap=mmap,--wrap=munmap,--wrap=close,--wrap=write
 // libs: -Wl,--wrap=timerfd_settime -l:libxenvchan.a -l:libxengnttab.a -l:libxenevtchn.a -l:libxenstore.a
@@ -522,6 +522,119 @@ static void test_domain_death_is_noticed_by_qubes(void **state)
 	death(false, DOMAIN_DIES, 1, 2);
 }
 
+/* As in XenStore 4.17, with what dom0 shows in place of what it hides. */
+static void show_domains(void)
+{
+	fake_xen_hide_domains();
+	fake_xen_become(0);
+	for (int domain = 1; domain < 4; domain++)
+		assert_int_equal(libvchan_domain_show(domain), 0);
+	assert_string_equal(fake_xen_permissions("/local/domain/1/vchan-domain"), "r0");
+	assert_int_equal(libvchan_domain_show(17), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_null(fake_xen_value("/local/domain/17"));
+}
+
+/* It is an event of XenStore that tells, and no timer. */
+static void shown_death(bool server_dies)
+{
+	unsigned long timers = fake_xen_timers();
+
+	show_domains();
+	death(server_dies, DOMAIN_DIES, 1, 2);
+	assert_int_equal(fake_xen_timers(), timers);
+}
+
+static void test_domain_death_wakes_qubes(void **state)
+{
+	(void)state;
+	shown_death(false);
+}
+
+static void test_domain_death_wakes_qube_clients(void **state)
+{
+	(void)state;
+	shown_death(true);
+}
+
+static void test_domain_death_without_watches(void **state)
+{
+	(void)state;
+	show_domains();
+	fake_xen_limit_watches(0);
+	death(true, DOMAIN_DIES, 1, 2);
+}
+
+/* A process that knows tells many channels: they need no watch. */
+static void test_domain_death_by_line(void **state)
+{
+	struct end s, c;
+	int line[2], fd, watch;
+
+	(void)state;
+	show_domains();
+	assert_int_equal(pipe(line), 0);
+	libvchan_end_from(2, line[0]);
+	make_server(&s, false, 1, 2, 4096, 4096);
+	libvchan_end_from(0, -1);
+	make_client(&c, false, 2, 1);
+	assert_int_equal(libvchan_is_open(s.ours), VCHAN_CONNECTED);
+	assert_int_equal(fake_xen_watches(1), 0);
+	fake_xen_become(1);
+	watch = libvchan_domain_watch(2);
+	assert_true(watch >= 0);
+	assert_int_equal(libvchan_domain_ended(watch, 2), 0);
+	assert_false(readable(watch, 0));
+	fake_xen_kill_domain(2);
+	assert_true(readable(watch, 5000));
+	assert_int_equal(libvchan_domain_ended(watch, 2), 1);
+	close(watch);
+	fd = libvchan_fd_for_select(s.ours);
+	while (readable(fd, 0))
+		assert_int_equal(libvchan_wait(s.ours), 0);
+	assert_int_equal(libvchan_is_open(s.ours), VCHAN_CONNECTED);
+	assert_int_equal(write(line[1], "", 1), 1);
+	assert_true(readable(fd, 0));
+	assert_int_equal(libvchan_wait(s.ours), 0);
+	assert_int_equal(libvchan_is_open(s.ours), VCHAN_DISCONNECTED);
+	assert_false(readable(fd, 0));
+	end_close(&s);
+	end_close(&c);
+	close(line[0]);
+	close(line[1]);
+}
+
+/* The process that knows has ended: each channel looks for itself. */
+static void test_domain_death_behind_a_broken_line(void **state)
+{
+	struct end s, c;
+	int line[2], fd;
+
+	(void)state;
+	show_domains();
+	assert_int_equal(pipe(line), 0);
+	libvchan_end_from(1, line[0]);
+	make_server(&s, false, 1, 2, 4096, 4096);
+	make_client(&c, false, 2, 1);
+	libvchan_end_from(0, -1);
+	assert_int_equal(fake_xen_watches(2), 0);
+	fd = libvchan_fd_for_select(c.ours);
+	close(line[1]);
+	assert_true(readable(fd, 0));
+	fake_xen_become(2);
+	while (readable(fd, 0))
+		assert_int_equal(libvchan_wait(c.ours), 0);
+	assert_int_equal(libvchan_is_open(c.ours), VCHAN_CONNECTED);
+	assert_int_equal(fake_xen_watches(2), 1);
+	fake_xen_kill_domain(1);
+	assert_true(readable(fd, 5000));
+	assert_int_equal(libvchan_wait(c.ours), 0);
+	assert_int_equal(libvchan_is_open(c.ours), VCHAN_DISCONNECTED);
+	end_close(&s);
+	end_close(&c);
+	close(line[0]);
+}
+
 /* A server of dom0 whose client's domain ends before it connects. */
 static void test_death_of_an_expected_client(void **state)
 {
@@ -644,6 +757,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_domain_death_wakes_dom0_client, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_domain_death_is_noticed_by_qubes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_domain_death_wakes_qubes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_domain_death_wakes_qube_clients, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_domain_death_without_watches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_domain_death_by_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_domain_death_behind_a_broken_line, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_death_of_an_expected_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_of_an_expected_server, setup, teardown),

@@ -78,7 +78,7 @@ static struct region {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local int self;
 static uint32_t next_port = 5;
-static unsigned long notifications;
+static unsigned long notifications, timers;
 static unsigned serials;
 
 int __real_open(const char *path, int flags, ...);
@@ -526,6 +526,7 @@ int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *new, stru
 	struct itimerspec faster = *new;
 
 	if (new->it_interval.tv_sec) {
+		timers++;
 		faster.it_interval = (struct timespec){0, new->it_interval.tv_sec * 5000000};
 		faster.it_value = faster.it_interval;
 	}
@@ -555,6 +556,11 @@ void fake_xen_kill_domain(int domain)
 			regions[i].action = 0;
 	pthread_mutex_unlock(&lock);
 	fake_xenstore_release(domain);
+}
+
+unsigned long fake_xen_timers(void)
+{
+	return timers;
 }
 
 unsigned long fake_xen_notifications(void)

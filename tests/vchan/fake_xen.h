@@ -26,6 +26,9 @@ void fake_xen_set(const char *path, const char *value);
 void fake_xen_limit_watches(int limit);
 /* As XenStore 4.17: it tells dom0 alone which domains there are. */
 void fake_xen_hide_domains(void);
+/* Watches that a domain has now; timers that were set to look again and again, over all. */
+int fake_xen_watches(int domain);
+unsigned long fake_xen_timers(void);
 unsigned long fake_xen_notifications(void);
 /* Grants and ports that exist: to find leaks. */
 int fake_xen_resources(void);

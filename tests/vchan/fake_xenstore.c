@@ -82,7 +82,9 @@ static bool may_read(const struct conn *c, const struct node *n)
 
 	snprintf(owner, sizeof(owner), "n%d", c->domain);
 	snprintf(reader, sizeof(reader), "r%d", c->domain);
-	return c->domain == 0 || strstr(n->perms, owner) == n->perms || strstr(n->perms, reader);
+	/* The first entry is the owner, its letter what all others may do. */
+	return c->domain == 0 || strstr(n->perms, owner) == n->perms || strstr(n->perms, reader) ||
+	       n->perms[0] == 'r';
 }
 
 static void tell(const struct watch *w, const char *path)
@@ -95,16 +97,16 @@ static void tell(const struct watch *w, const char *path)
 	reply(&conns[w->conn], &none, XS_WATCH_EVENT, body, n);
 }
 
-/* Watches of the node and of what is above it; of what is below as well if all of that went. */
+/* Watches of the node and of what is above it; of what is below as well if all of that went, by its own permissions. */
 static void fire(const char *path, bool recurse)
 {
-	struct node *n = find(path);
-
 	for (int i = 0; i < MAX_WATCHES; i++) {
 		struct watch *w = &watches[i];
+		struct node *n;
 
 		if (w->conn < 0 || !(below(path, w->path) || (recurse && below(w->path, path))))
 			continue;
+		n = find(recurse && below(w->path, path) ? w->path : path);
 		if (path[0] != '@' && n && !may_read(&conns[w->conn], n))
 			continue;
 		/* Unprivileged domains are not told of others. */
@@ -493,6 +495,17 @@ void fake_xen_set(const char *path, const char *value)
 void fake_xen_limit_watches(int limit)
 {
 	watch_limit = limit;
+}
+
+int fake_xen_watches(int domain)
+{
+	int used = 0;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < MAX_WATCHES; i++)
+		used += watches[i].conn >= 0 && conns[watches[i].conn].domain == domain;
+	pthread_mutex_unlock(&lock);
+	return used;
 }
 
 void fake_xen_hide_domains(void)
