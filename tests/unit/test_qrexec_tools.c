@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The program that checks and explains the policy, the completion of bash, and what is installed beside the programs.
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c
+#include "qrexec_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int setup(void **state)
+{
+	char here[4096];
+
+	(void)state;
+	if (!getcwd(here, sizeof(here)) || fixture_create())
+		return -1;
+	setenv("SRC", here, 1);
+	return sh(
+		"mkdir pol; touch pids none.log; printf 'work class=AppVM domid=1 label=blue\\nvault class=AppVM domid=2 tags=keys\\n' >list");
+}
+
+#define TOOL "$P/qrexec-policy -d pol -l pol -q list "
+
+static void assert_has(const char *text)
+{
+	if (!strstr(out, text))
+		fail_msg("'%s' is not in: %s", text, out);
+}
+
+/* Errors with file, line, what is wrong and what would be right. */
+static void test_check(void **state)
+{
+	(void)state;
+	write_file("pol/10-a.policy", 0644, "# a comment\n\ntest.A * work vault allow\n");
+	assert_int_equal(sh(TOOL "check"), 0);
+	assert_string_equal(out, "1 rules, no problems\n");
+	write_file("pol/20-b.policy", 0644, "test.B * work vault\ntest.C * work vault perhaps\n");
+	assert_int_equal(sh(TOOL "check 2>&1"), 1);
+	assert_has("pol/20-b.policy:1: ");
+	assert_has("pol/20-b.policy:2: ");
+	assert_has("\tfix: ");
+	assert_has("2 problems: every call is refused");
+	assert_int_equal(sh(TOOL "explain work test.A vault"), 1);
+	assert_has("deny: ");
+	assert_int_equal(sh("rm pol/20-b.policy; " TOOL "check"), 0);
+	assert_int_equal(sh(TOOL "nonsense 2>&1"), 2);
+	assert_has("usage: ");
+	assert_int_equal(sh(TOOL "--help"), 0);
+}
+
+/* Which line decides, why, and which ones come close. */
+static void test_explain(void **state)
+{
+	(void)state;
+	write_file(
+		"pol/10-a.policy", 0644,
+		"test.A * vault @anyvm deny\ntest.A * work @tag:keys allow user=me autostart=no\n"
+		"test.Q * work @anyvm ask default_target=vault\ntest.A * * * deny\n");
+	assert_int_equal(sh(TOOL "explain work test.A+x vault"), 0);
+	assert_has("allow: ");
+	assert_has("decided by pol/10-a.policy:2\ntarget: vault\nuser: me\nautostart: no\n");
+	assert_has("pol/10-a.policy:1: another source");
+	assert_int_equal(sh(TOOL "explain vault test.A work"), 1);
+	assert_has("decided by pol/10-a.policy:1\n");
+	assert_int_equal(sh(TOOL "explain work test.Q vault"), 0);
+	assert_has("ask: ");
+	assert_has("choice: vault (preselected)");
+	assert_int_equal(sh(TOOL "explain work test.None vault"), 1);
+	assert_int_equal(sh(TOOL "explain work 'no service' vault 2>&1"), 2);
+	assert_has("is not a service");
+	assert_int_equal(sh(TOOL "-q absent explain work test.A vault 2>&1"), 2);
+	assert_has("absent");
+}
+
+/* What bash offers for the last of these words. */
+static int complete(const char *words)
+{
+	char script[512];
+
+	snprintf(
+		script, sizeof(script),
+		"bash -c 'source $SRC/qrexec/etc/completion/qvm; COMP_WORDS=(%s \"\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 2))\n"
+		"COMP_WORDS=(\"${COMP_WORDS[@]:0:COMP_CWORD+1}\"); f=$(complete -p ${COMP_WORDS[0]} | sed \"s/.*-F \\([^ ]*\\).*/\\1/\")\n"
+		"$f; printf \"%%s\\n\" \"${COMPREPLY[@]}\"'",
+		words);
+	return sh(script);
+}
+
+static void test_completion(void **state)
+{
+	static const char *const commands[] = {
+		"qvm-run",	  "qvm-run-vm",	    "qvm-copy",	      "qvm-move",
+		"qvm-copy-to-vm", "qvm-move-to-vm", "qvm-open-in-vm", "qvm-connect-tcp",
+	};
+	char words[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		snprintf(words, sizeof(words), "%s --h", commands[i]);
+		assert_int_equal(complete(words), 0);
+		assert_string_equal(out, "--help\n");
+	}
+	assert_int_equal(complete("qvm-run-vm --dispvm @dis"), 0);
+	assert_string_equal(out, "@dispvm\n");
+	assert_int_equal(complete("qrexec-policy ex"), 0);
+	assert_string_equal(out, "explain\n");
+	assert_int_equal(sh("touch some-file"), 0);
+	assert_int_equal(complete("qvm-copy some-f"), 0);
+	assert_string_equal(out, "some-file\n");
+}
+
+/* Each program has its page, and each command its completion. */
+static void test_installation(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("cd $SRC && unset MAKEFLAGS && make -s install-qrexec-vm DESTDIR=$T/vm PREFIX=/usr >/dev/null 2>&1 &&\n"
+		   "make -s install-qrexec-dom0 DESTDIR=$T/dom0 PREFIX=/usr >/dev/null 2>&1; cd $T\n"
+		   "for root in vm dom0; do for p in $root/usr/bin/* $root/usr/sbin/*; do\n"
+		   "ls $root/usr/share/man/man*/${p##*/}.* >/dev/null || echo no page: $p; done\n"
+		   "for p in $root/usr/bin/qvm-*; do [ -e $root/usr/share/bash-completion/completions/${p##*/} ] || echo no completion: $p; done; done\n"
+		   "for s in Filecopy OpenInVM OpenURL VMShell VMExec VMExecGUI StartApp GetAppmenus WaitForSession ClipboardCopy \\\n"
+		   "ClipboardPaste ConnectTCP GetDate SetDateTime; do\n"
+		   "[ -e vm/etc/qubes-rpc/qubes.$s ] || [ -L vm/etc/qubes-rpc/qubes.$s ] || echo no service: $s; done"),
+		0);
+	assert_string_equal(out, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_installation),
+	};
+
+	return cmocka_run_group_tests(tests, setup, fixture_stop);
+}
