@@ -16,14 +16,15 @@ PROGRAMS = ["qubesdb/qubesdb-daemon", "qubesdb/qubesdb-cmd", "qrexec/qrexec-daem
             "desktop/qube-manager", "desktop/qube-domain", "desktop/qube", "vchan/vchan-echo", "vchan/vchan-echo-stock"]
 
 
-def disk():
-    """Path of an ext4 image with the checks in tests/qubes/ and all that they start."""
+def disk(checks=CHECKS):
+    """Path of an ext4 image with the checks in tests/qubes/, or in another place, and all that they start."""
     files = {"vmlinux": debian.kernel_elf(), "qube.cpio": images.qube_initramfs()}
     files.update({f"bin/{os.path.basename(path)}": os.path.join(OUT, path) for path in PROGRAMS})
     files["qubes.rng"] = "desktop/manager/qubes.rng"
     # The runner and its tools are those of the domains test.
     files.update({name: os.path.join(guest.CHECKS, name) for name in ("main.py", "lib.py")})
-    files.update({name: os.path.join(CHECKS, name) for name in sorted(os.listdir(CHECKS)) if name.endswith(".py")})
+    files["qube.py"] = os.path.join(CHECKS, "qube.py")
+    files.update({name: os.path.join(checks, name) for name in sorted(os.listdir(checks)) if name.startswith("checks_")})
     key = digest(own_text(__file__), *files, *(Path(path) for path in files.values()))
 
     def build(out):

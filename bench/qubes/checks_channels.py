@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Channels between two qubes, over our library and over Debian's: what bench/channels.py measures from outside.
+import re
+import subprocess
+
+from lib import last_line, need
+from qube import PROGRAMS, VAULT, WORK, Qube, policy, qubes
+
+RING = 1 << 20  # the largest of both
+MIB, PINGS = 16, 200
+PROGRAM = {"ours": "vchan-echo", "stock": "vchan-echo-stock"}
+
+
+def check_channels():
+    """Prints what both ends say of themselves; the marked end is the writer, and who asks."""
+    policy("")
+    for name in (WORK, VAULT):
+        qubes[name] = Qube(name).start()
+    for qube in qubes.values():
+        qube.ready()
+        for program in PROGRAM.values():
+            qube.put(f"/run/{program}", f"{PROGRAMS}/{program}")
+    port = 40
+    for library, program in PROGRAM.items():
+        for what, serve, ask in (("stream", "sink", f"source {MIB << 20} 65536"), ("ping", "echo", f"ping {PINGS} 1")):
+            port += 1
+            words = [(VAULT, f"FAST=1 /run/{program} -r {RING} -w {RING} server {qubes[WORK].domid} {port} {serve}"),
+                     (WORK, f"FAST=1 MARK=1 /run/{program} client {qubes[VAULT].domid} {port} {ask}")]
+            ends = [subprocess.Popen(qubes[name].command(text, "root"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                    for name, text in words]
+            events, seconds = 0, None
+            for end in ends:
+                out = end.communicate(timeout=240)[0].decode(errors="replace")
+                need(end.returncode == 0 and "result=ok" in out and f"read_ring={RING} " in out, last_line(out))
+                events += int(re.search(r"events_sent=(\d+)", out)[1])
+                seconds = re.search(r"seconds=(\S+)", out)[1]
+            # The time is that of the end that has the marks: the last one.
+            print(f"BENCH {library} {what} events {events} seconds {seconds}", flush=True)
