@@ -5,23 +5,24 @@ import os
 import subprocess
 import time
 
-from lib import last_line, need, sh, until
-from qube import PROGRAMS, Qube, policy, start_database
+from lib import need, sh, until
+from qube import VAULT, WORK, Qube, answer_questions, policy, qubes, start_database, vm
 
-WORK, VAULT = "work", "vault"
-qubes = {}
 DATA = hashlib.shake_256(b"qubes").digest(2 << 20)
 SERVICES = {
     "test.Cat": "#!/bin/sh\nexec cat\n",
     "test.Who": '#!/bin/sh\necho "$QREXEC_REMOTE_DOMAIN $QREXEC_SERVICE_ARGUMENT $(id -un)"\nexit 7\n',
     "test.Never": "#!/bin/sh\necho reached\n",
+    # Says in a file that its caller is gone.
+    "test.Drain": "#!/bin/sh\necho here\ncat >/dev/null\necho >/tmp/drained\n",
 }
 
 
 def check_start():
     """Both boot from one read-only device."""
     policy("test.Cat * work vault allow\ntest.Cat * vault work allow\ntest.Who * work vault allow\n"
-           "test.Who * work @adminvm allow\ntest.Never * @anyvm @anyvm deny\n")
+           "test.Who * work @adminvm allow\ntest.Never * @anyvm @anyvm deny\ntest.Asked * work vault ask\n"
+           "test.Drain * vault work allow\nqubes.Filecopy * @anyvm @anyvm allow\n")
     begun = time.monotonic()
     for name in (WORK, VAULT):
         qubes[name] = Qube(name).start()
@@ -63,6 +64,10 @@ def check_qubesdb():
     while watch.poll() is None:
         qube.out("qubesdb-write /seen/x 1", "root")
     need(watch.stdout.read() == b"/seen/x\n", "no event in dom0")
+    inside = subprocess.Popen(qube.command("qubesdb-watch /told/"), stdout=subprocess.PIPE)
+    while inside.poll() is None:
+        qube.qdb("write", "/told/x", "1")
+    need(inside.stdout.read() == b"/told/x\n", "no event in the qube")
     qube.out("for i in $(seq 200); do echo /many/$i $i; done | xargs qubesdb-write", "root")
     until("all entries", lambda: len(qube.qdb("list", "/many/").split()) == 200)
     qube.out("qubesdb-rm /many/", "root")
@@ -89,15 +94,13 @@ def check_run():
     need(qube.out("id -un") == "user" and qube.out("id -un", "root") == "root", "users")
     need(qube.call("exit 42")[0] == 42, "exit code")
     need(qube.call("kill -9 $$")[0] == 137, "signal")
+    both = subprocess.run(qube.command("echo out; echo err >&2; exit 3"), stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=90, check=False)
+    need((both.returncode, both.stdout, both.stderr) == (3, b"out\n", b"err\n"), f"standard error: {both}")
     begun = time.monotonic()
     code, out = qube.call("cat", data=DATA)
     need(code == 0 and out == DATA, f"{len(out)} of {len(DATA)} bytes came back")
     return f"{len(DATA) >> 20} MiB there and back in {time.monotonic() - begun:.1f} s"
-
-
-def vm(source, target, service, data=b""):
-    """A call from one qube to another."""
-    return qubes[source].call(f"qrexec-client-vm {target} {service}", data=data)
 
 
 def check_between():
@@ -116,100 +119,35 @@ def check_between():
     need(vm(WORK, "dom0", "test.Who+x") == (7, b"work x root\n"), "a service of dom0")
 
 
-def echo(qube, *words):
-    """The test program of vchan in dom0 (None) or in a qube, started."""
-    text = " ".join(map(str, words))
-    command = [f"{PROGRAMS}/vchan-echo", *map(str, words)] if qube is None else qube.command(f"/run/vchan-echo {text}", "root")
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def check_ask():
+    """A question that the user answers with no, with another target than the possible ones, with yes."""
+    qubes[VAULT].out("cp /etc/qubes-rpc/test.Cat /etc/qubes-rpc/test.Asked", "root")
+    for answer, wanted in (("deny", (126, b"")), ("allow:dom0", (126, b"")), ("allow:vault", (0, b"asked"))):
+        answer_questions(answer)
+        have = vm(WORK, VAULT, "test.Asked", b"asked")
+        need(have == wanted, f"{answer}: {have}")
+    need('"source": "work", "service": "test.Asked"' in answer_questions(None), "the question")
 
 
-def pair(server, client, port, serve, ask):
-    numbers = [0 if q is None else q.domid for q in (server, client)]
-    ends = [echo(server, "-r", 65536, "-w", 65536, "server", numbers[1], port, *serve),
-            echo(client, "client", numbers[0], port, *ask)]
-    for end in ends:
-        out = end.communicate(timeout=240)[0].decode(errors="replace")
-        need(end.returncode == 0 and "result=ok" in out, f"{serve} with {ask}: {last_line(out)}")
+# What qvm-copy is to keep, of a tree with all that it can have.
+TREE = ("mkdir -p ~/tree/empty ~/tree/deep/er; cd ~/tree; head -c 3000001 /dev/urandom >deep/large; "
+        "seq 20 | while read i; do echo $i >deep/er/$i; done; chmod 640 deep/er/7; chmod 755 deep/er/8; "
+        "ln -s deep/large link; touch -d @1600000000 deep/er/9; chmod 711 deep; touch 'with space'")
+STATE = "find . -type f -exec sha256sum {} + | sort; find . -printf '%P %y %m %s %l\\n' | grep -v ' d ' | sort; stat -c '%a %Y' deep deep/er/9"
 
 
-def check_vchan():
-    """Both roles, dom0 and a qube, and two qubes; small and large pieces, both directions."""
+def check_copy():
+    """qvm-copy and qvm-move from qube to qube: contents, modes, times, links; nothing of it in the wrong place."""
     work, vault = qubes[WORK], qubes[VAULT]
-    for qube in (work, vault):
-        qube.put("/run/vchan-echo", f"{PROGRAMS}/vchan-echo")
-    port = 40
-    for ends in ((None, work), (work, None), (work, vault)):
-        for serve, ask in ((["echo"], ["check", 200000, 700]), (["sink"], ["source", 2000000, 65536]),
-                           (["source", 2000000, 9999], ["sink"])):
-            port += 1
-            pair(*ends, port, serve, ask)
-
-
-def check_vchan_stock():
-    """Debian's libxenvchan at the other end, in both roles, in dom0 and in the qube."""
-    work = qubes[WORK]
-    work.put("/run/vchan-stock", f"{PROGRAMS}/vchan-echo-stock")
-    for port, server_is_stock in ((60, True), (61, False)):
-        for in_qube in (True, False):
-            names = ("vchan-stock", "vchan-echo") if server_is_stock else ("vchan-echo", "vchan-stock")
-            local = [f"{PROGRAMS}/{'vchan-echo-stock' if n == 'vchan-stock' else n}" for n in names]
-            sizes = ["-r", "65536", "-w", "65536"]
-            words = [[*sizes, "server", str(0 if in_qube else work.domid), str(port + 10 * in_qube), "echo"],
-                     ["client", str(work.domid if in_qube else 0), str(port + 10 * in_qube), "check", "100000", "700"]]
-            commands = [work.command(f"/run/{names[i]} {' '.join(words[i])}", "root") if in_qube == (i == 0)
-                        else [local[i], *words[i]] for i in range(2)]
-            ends = [subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-                    for c in commands]
-            for end in ends:
-                out = end.communicate(timeout=240)[0].decode(errors="replace")
-                need(end.returncode == 0, f"server {names[0]}, in the qube: {in_qube}: {last_line(out)}")
-
-
-def check_many_calls():
-    """Many calls at a time, from dom0 and from the other qube."""
-    count = 20
-    calls = [subprocess.Popen(qubes[WORK].command(f"echo {i}; cat >/dev/null"), stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE) for i in range(count)]
-    for number, call in enumerate(calls):
-        need(call.stdout.readline() == f"{number}\n".encode(), f"call {number} has no answer")
-    for call in calls:
-        call.stdin.close()
-        need(call.wait(240) == 0, f"exit code {call.returncode}")
-    code, out = qubes[VAULT].call(f"for i in $(seq {count}); do echo $i | qrexec-client-vm work test.Cat & done; wait")
-    need(code == 0 and sorted(map(int, out.split())) == list(range(1, count + 1)), f"exit code {code}: {out!r}")
-    return f"{count} at a time"
-
-
-def check_death():
-    """A qube is destroyed in the middle of calls: the callers hear of it, its daemon ends, the other one goes on."""
-    to_vault = subprocess.Popen(qubes[VAULT].command("echo here; exec sleep 1000"), stdout=subprocess.PIPE)
-    through = subprocess.Popen(qubes[WORK].command("(echo here; exec sleep 1000) | qrexec-client-vm vault test.Cat"),
-                               stdout=subprocess.PIPE)
-    for call in (to_vault, through):
-        need(call.stdout.readline() == b"here\n", "the call does not stand")
-    sh("xl", "destroy", VAULT)
-    need(to_vault.wait(120) != 0, "dom0's call ends as if all were well")
-    qubes.pop(VAULT).forget()
-    need(qubes[WORK].out("echo alive") == "alive", "the other qube")
-    through.kill()
-    through.wait()
-
-
-def check_shutdown():
-    """From inside; the private volume stays, the rest is forgotten."""
-    qube = qubes.pop(WORK)
-    qube.out("echo kept >~/kept; sync")
-    qube.out("echo lost >/etc/lost", "root")
-    qube.call("systemctl poweroff", "root")
-    need(qube.daemons[0].wait(240) is not None, "its daemon")
-    qube.forget()
-
-
-def check_again():
-    """The same private volume in a new domain."""
-    qube = Qube(WORK)
-    qube.start().ready()
-    need(qube.out("cat ~/kept") == "kept", "the private volume")
-    need(qube.call("test -e /etc/lost")[0] == 1, "the root has kept a change")
-    sh("xl", "destroy", WORK)
-    qube.forget()
+    work.out(TREE)
+    wanted = work.out(f"cd ~/tree; {STATE}")
+    work.out("qvm-copy-to-vm vault ~/tree")
+    need(vault.out(f"cd ~/QubesIncoming/work/tree; {STATE}") == wanted, "the copy is another one")
+    need(work.out(f"cd ~/tree; {STATE}") == wanted, "qvm-copy has changed what it copied")
+    code, out = work.call("qvm-copy-to-vm vault ~/tree 2>&1")
+    need(code != 0 and b"tree" in out, f"over what is there: exit code {code}: {out!r}")
+    work.out("mv ~/tree ~/moved; qvm-move-to-vm vault ~/moved")
+    need(vault.out(f"cd ~/QubesIncoming/work/moved; {STATE}") == wanted, "what was moved is another one")
+    need(work.call("test -e ~/moved")[0] == 1, "qvm-move leaves the original")
+    need(vault.out("ls -A ~/QubesIncoming; ls -A ~/QubesIncoming/work") == "work\nmoved\ntree", "what else is there")
+    vault.out("rm -r ~/QubesIncoming")

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import lib
-from lib import HERE, WORK, Guest, image, need, run, sh, until, xl
+from lib import HERE, Guest, image, need, run, sh, until, xl
 
 ROOT = "/dev/nvme2n1"  # of the template: one device, read-only, for all qubes
 INITRAMFS = os.path.join(HERE, "qube.cpio")
@@ -12,10 +12,15 @@ PROGRAMS = os.path.join(HERE, "bin")
 RUN = "/run/qubes"
 POLICY = "/etc/qubes/policy.d/30-test.policy"
 # Volumes are sparse; in a test, little of them is used.
-VOLATILE_MIB, PRIVATE_MIB = 512, 128
+VOLATILE_MIB, PRIVATE_MIB = 512, 4096
 os.environ["PATH"] += f":{PROGRAMS}"
 
 running = []
+# The two that most checks are about, by name.
+WORK, VAULT = "work", "vault"
+qubes = {}
+# In place of the program that shows the user a question.
+PROMPT = "/usr/lib/qubes/qrexec-prompt"
 
 
 def loop(path):
@@ -35,9 +40,28 @@ def policy(text):
         f.write(text)
 
 
+def answer_questions(answer):
+    """From now on the user's answer is this. Returns the last question."""
+    if answer is not None:
+        os.makedirs(os.path.dirname(PROMPT), exist_ok=True)
+        with open(PROMPT, "w", encoding="ascii") as f:
+            f.write(f'#!/bin/sh\n[ "$1" = ask ] || exit 0\ncat >{RUN}/question\necho {answer}\n')
+        os.chmod(PROMPT, 0o755)
+    if not os.path.exists(f"{RUN}/question"):
+        return ""
+    with open(f"{RUN}/question", encoding="ascii") as f:
+        return f.read()
+
+
+def vm(source, target, service, data=b""):
+    """A call from one qube to another."""
+    return qubes[source].call(f"qrexec-client-vm {target} {service}", data=data)
+
+
 def load_modules():
-    """Of the devices for channels, as modules-load.d does in dom0's image."""
-    for name in ("xen-gntalloc", "xen-gntdev", "xen-evtchn"):
+    """Of the devices for channels, as modules-load.d and modprobe.d do in dom0's image."""
+    sh("modprobe", "xen-gntalloc", "limit=262144")
+    for name in ("xen-gntdev", "xen-evtchn"):
         sh("modprobe", name)
 
 
@@ -51,8 +75,10 @@ def start_database(domid, name):
 class Qube(Guest):
     def __init__(self, name, memory=384):
         super().__init__(name)
-        self.daemons, self.loops = [], [loop(image(f"{name}-private.img", PRIVATE_MIB)),
-                                        loop(image(f"{name}-volatile.img", VOLATILE_MIB))]
+        private = os.path.join(lib.WORK, f"{name}-private.img")
+        if not os.path.exists(private):  # it is there for the qube's next start
+            image(f"{name}-private.img", PRIVATE_MIB)
+        self.daemons, self.loops = [], [loop(private), loop(image(f"{name}-volatile.img", VOLATILE_MIB))]
         disks = [f"'phy:{ROOT},xvda,r'"] + [f"'phy:{d},{v},w'" for d, v in zip(self.loops, ("xvdb", "xvdc"))]
         with open(self.config, "w", encoding="ascii") as f:
             f.write(f'name = "{name}"\ntype = "pvh"\nmemory = {memory}\nvcpus = 1\nkernel = "{lib.KERNEL}"\n'

@@ -2,12 +2,15 @@
 # The record of what tests print on stock Xen, and the list of where that is not the model.
 import fnmatch
 import os
+import re
 import subprocess
 
 from images import debian
+from .boot import PROMPT, RESULT
 
 ORACLE = "tests/oracle"
 DIFFERENCES = os.path.join(ORACLE, "differences.txt")
+VALUE = re.compile(rf"^{PROMPT}VALUE (\S+ \S+) ?(.*)$", re.M)
 
 
 def versions(machine):
@@ -46,3 +49,27 @@ def is_known(known, name, key):
     """Whether differences() says why a value (its key has two words) or a test is another one here."""
     line = f"{name} VALUE {key}" if " " in key else f"{name} {key}"
     return any(fnmatch.fnmatchcase(line, pattern) for pattern in known)
+
+
+def observed(text):
+    """{"check key": value} and {"check": "ok" or "FAIL"} of a run of checks in dom0, or of its record."""
+    found = {m[1]: m[2] for m in VALUE.finditer(text)}
+    found.update({m[1]: m[2] for m in re.finditer(RESULT, text, re.M)})
+    return found
+
+
+def lines_of(text):
+    """What observed() finds, as the lines of a record."""
+    return [f"VALUE {key} {value}".rstrip() if " " in key else f"TEST {key}: {value}" for key, value in observed(text).items()]
+
+
+def compare(stage, name, record, words, text):
+    """All that this run has of what was recorded; without a record of its own no check passes."""
+    known, lines = differences(), recorded(record)
+    if lines is None:
+        stage.fail(f"{name}.oracle", "nothing is recorded: run make oracle")
+        return
+    have = observed(text)
+    for key, wanted in observed("\n".join(lines)).items():
+        if key.split()[0] in words and have.get(key) != wanted and not is_known(known, record, key):
+            stage.fail(f"{name}.{key.split()[0]}.oracle", f"{key}: the oracle has '{wanted}', here it is '{have.get(key)}'")
