@@ -105,7 +105,7 @@ def measure(hypervisor):
             for library, what in RUNS:
                 counter.run_to(marks[library]["mark_begin"])
                 entries[library, what] = counter.count(entry, marks[library]["mark_end"])
-            gdb.close()
+            gdb.detach()
             vm.wait_for(rf"^{boot.PROMPT}TEST channels: ok")
             said = {(m[1], m[2]): (int(m[3]), float(m[4])) for m in
                     re.finditer(r"^BENCH (\w+) (\w+) events (\d+) seconds (\S+)", vm.text, re.M)}

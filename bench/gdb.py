@@ -23,6 +23,11 @@ class Gdb:
     def close(self):
         self.sock.close()
 
+    def detach(self):
+        """The machine goes on without anybody looking."""
+        self._do("D")
+        self.close()
+
     def _packet(self, timeout):
         self.sock.settimeout(timeout)
         while True:
