@@ -279,6 +279,28 @@ def screen_size(bed):
     bed.desktop.await_pixel(1040, 730, YELLOW)
 
 
+def transient(bed):
+    """A window that belongs to another one stays above it, also when that one goes first."""
+    agent = bed.daemon().agent
+    place(agent, 1, 100, 100, 300, 200, GREEN, "main")
+    main = settle(bed, agent, 1, "[work] main", (100, 100, 300, 200))
+    agent.create(2, 150, 150, 100, 80)
+    agent.hints(2, PLACED)
+    agent.title(2, "dialog")
+    agent.image(2, 100, 80, BLUE)
+    agent.map(2, transient=1)
+    agent.damage(2, 0, 0, 100, 80)
+    dialog = settle(bed, agent, 2, "[work] dialog", (150, 150, 100, 80))
+    same("transient for", int(bed.desktop.property(dialog, "WM_TRANSIENT_FOR").split()[-1], 16), int(main))
+    bed.desktop.await_pixel(200, 190, BLUE)
+    bed.desktop.do("windowraise", main, "windowactivate", "--sync", main)
+    same("the dialog", bed.desktop.picture()[200, 190], BLUE)
+    agent.send("DESTROY", 1)
+    agent.expect("DESTROY", 1)
+    bed.desktop.await_pixel(300, 250, 0x102030)
+    bed.desktop.await_pixel(200, 190, BLUE)
+
+
 def popup_limits(bed):
     """A qube cannot cover the screen: neither with one popup, nor with several, nor by growing."""
     daemon = bed.daemon()
@@ -766,6 +788,6 @@ def notifications(bed):
                 helper.wait()
 
 
-CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, screen_size, popup_limits,
+CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, transient, screen_size, popup_limits,
           flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
           clipboard_limits, notifications, tray, icons, later_icons, delay, reconnect, silent_agent]

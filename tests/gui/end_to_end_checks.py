@@ -156,6 +156,8 @@ def wayland(bed):
         number = qube.window("foot")
         to_place(desktop, number, 150, 120)
         desktop.await_pixel(400, 400, 0x400040)
+        # It leaves the title to the window manager: its own picture begins with the terminal's margin.
+        same("upper left corner", f"{desktop.picture()[151, 121]:06x}", "400040")
         focus(desktop, number)
         desktop.do("type", "wayland\n")
         wait_until(lambda: qube.read("typed"), "nothing was typed")

@@ -80,6 +80,8 @@ static const char *name_of(struct wl_surface *surface)
 	return window ? window->name : "none";
 }
 
+static int last_file = -1; /* of the buffer that was made last */
+
 static struct wl_buffer *new_buffer(int width, int height, uint32_t **ret_pixels)
 {
 	size_t bytes = (size_t)width * (size_t)height * 4;
@@ -94,7 +96,9 @@ static struct wl_buffer *new_buffer(int width, int height, uint32_t **ret_pixels
 	buffer = wl_shm_pool_create_buffer(pool, 0, width, height, width * 4,
 					   WL_SHM_FORMAT_XRGB8888);
 	wl_shm_pool_destroy(pool);
-	close(fd);
+	if (last_file >= 0)
+		close(last_file);
+	last_file = fd;
 	return buffer;
 }
 
@@ -322,6 +326,24 @@ static void do_fill(char *rest)
 	window = find(name);
 	fill(window, x, y, width, height, colour);
 	wl_surface_commit(window->surface);
+}
+
+/* Says that all of it has changed, and takes it away. */
+static void do_shrink(char *rest)
+{
+	struct window *window = find(strsep(&rest, " "));
+
+	wl_surface_attach(window->surface, window->buffer, 0, 0);
+	wl_surface_damage_buffer(window->surface, 0, 0, window->width, window->height);
+	if (ftruncate(last_file, 0))
+		exit(1);
+	wl_surface_commit(window->surface);
+}
+
+/* The buffer itself goes, not the window. */
+static void do_drop(char *rest)
+{
+	drop_buffer(find(strsep(&rest, " ")));
 }
 
 /* Rectangles of 2x2 in one commit, none beside another. */
@@ -622,6 +644,7 @@ static const struct {
 	{"state", do_state},	   {"cursor", do_cursor},   {"copy", do_copy},
 	{"paste", do_paste},	   {"repaint", do_repaint}, {"toggle", do_toggle},
 	{"free", do_free},	   {"sync", do_sync},	    {"dots", do_dots},
+	{"shrink", do_shrink},	   {"drop", do_drop},
 };
 
 static void run(char *line)

@@ -72,6 +72,27 @@ def check_damage():
         need(after["copied_bytes"] - before["copied_bytes"] == 1920 * 1080 * 4, "bytes copied for everything")
 
 
+def check_buffers_that_go():
+    """A client's buffer that is gone, or has shrunk, before or while it is copied harms nobody but the client."""
+    with Session() as s:
+        daemon, bad, good = s.daemon, s.client(), s.client()
+        window = s.top(good, "good", 300, 200, "00ff00")
+        gone = s.top(good, "gone", 300, 200, "0000ff")
+        good.tell("drop gone")
+        s.sync(good)
+        need(daemon.pixel(gone, 299, 199) == (0, 0, 255), "what was shown")
+        # What was shown is all that there is to compose from when the window gets a part.
+        good.tell("sub part gone 10 20 50 40 ff0000")
+        s.sync(good)
+        need(daemon.pixel(gone, 10, 20) == (255, 0, 0) and daemon.pixel(gone, 9, 20) == (0, 0, 255), "with a part")
+        s.top(bad, "bad", 300, 200)
+        bad.tell("shrink bad")
+        daemon.until(lambda: not daemon.find(title="bad") or bad.process.poll() is not None, "the end of the client")
+        good.tell("fill good 0 0 10 10 ffffff")
+        s.sync(good)
+        need(daemon.pixel(window, 9, 9) == (255, 255, 255) and daemon.pixel(window, 10, 10) == (0, 255, 0), "the others")
+
+
 def check_one_wakeup():
     """What a commit damages is told at once, however many rectangles it is: the daemon is woken once."""
     with Session() as s:
