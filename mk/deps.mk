@@ -16,7 +16,8 @@ DEPS_TEST := \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	libcmocka-dev libzydis-dev acpica-tools spin groff-base procps \
 	xwayland xkb-data adwaita-icon-theme xterm gtk-3-examples foot xclip \
-	xvfb openbox xdotool x11-utils x11-xserver-utils xserver-xephyr xnest libxtst6 dunst dbus trayer tint2
+	xvfb openbox xdotool x11-utils x11-xserver-utils xserver-xephyr xnest libxtst6 dunst dbus trayer tint2 \
+	at-spi2-core libglib2.0-bin
 DEPS := $(DEPS_BUILD) $(DEPS_IMAGES) $(DEPS_DESKTOP) $(DEPS_TEST)
 
 # Goals that install what they need before anything else, so that they work on a fresh machine: DEPS_OF_<goal>.

@@ -6,6 +6,7 @@ import pwd
 import re
 import subprocess
 
+from .access import Access
 from .bed import LIMIT
 from .daemon_checks import same
 
@@ -22,11 +23,11 @@ def question(targets=("vault", "mail", "@dispvm:dvm"), default="vault", **more):
 class Prompt:
     """A prompt that is on the screen."""
 
-    def __init__(self, bed, text, *options, title=TITLE, found=True):
+    def __init__(self, bed, text, *options, title=TITLE, found=True, env=None):
         self.bed, self.desktop = bed, bed.desktop
         self.process = subprocess.Popen([bed.prompt, *options, "ask"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True,
-                                        env=dict(bed.desktop.env, ASAN_OPTIONS="detect_leaks=0"))
+                                        env=dict(env or bed.desktop.env, ASAN_OPTIONS="detect_leaks=0"))
         self.process.stdin.write(text)
         self.process.stdin.close()
         self.window = self.desktop.find(title) if found else None
@@ -188,6 +189,21 @@ def many_targets(bed):
         same("answer", prompt.answer(), "allow:qube277\n")
 
 
+def accessible_names(bed):
+    """What the user works with has a name for assistive programs: question, list, targets, service, buttons, the search."""
+    with Access(bed.desktop) as access:
+        for targets in (("vault", "mail", "@dispvm:dvm"), [f"qube{i}" for i in range(20)]):
+            with Prompt(bed, question(targets=targets, default=""), env=access.environment()):
+                bed.desktop.until(lambda: ("frame", TITLE) in access.walk(), "the prompt is not there for assistive programs")
+                seen = list(access.walk())
+                same("without a name", access.unnamed(), [])
+                wanted = [("label", "work"), ("list box", "Targets"), ("push button", "Allow"), ("push button", "Refuse"),
+                          ("text", "Service"), ("list item", "mail" if "mail" in targets else "qube19")]
+                if "mail" not in targets:
+                    wanted.append(("text", "Look for a target"))
+                same("missing", [pair for pair in wanted if pair not in seen], [])
+
+
 def one_at_a_time(bed):
     """A second question waits for the first one's answer."""
     with Prompt(bed, question(), "--delay", "100") as first:
@@ -251,4 +267,4 @@ def session_of_the_user(bed):
 
 
 CHECKS = [keyboard_alone, pointer_alone, default_needs_a_click, nothing_is_chosen_by_itself, refuses, nothing_counts_before, focus_loss_disarms, popup_of_a_qube,
-          same_size_for_all, many_targets, one_at_a_time, errors, session_of_the_user]
+          same_size_for_all, many_targets, accessible_names, one_at_a_time, errors, session_of_the_user]
