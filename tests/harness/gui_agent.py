@@ -2,11 +2,12 @@
 # The agent of the windows alone, built with sanitizers: every message towards a daemon that is played, and from it.
 import os
 import re
+import struct
 import subprocess
 import tempfile
 import traceback
 
-from gui.peer import Broken
+from gui.peer import NUMBERS, TO_AGENT, Broken
 from gui.session import OUT, Session
 
 from .report import make, tail
@@ -645,6 +646,23 @@ def check_strange_messages():
             daemon = s.connect()
             window = daemon.window(title="one")
         s.sync(client)
+
+
+def check_wrong_lengths():
+    """A byte too few or too many in any message ends the connection, whatever the version: only agents were ever careless."""
+    with Session() as s:
+        client = s.client()
+        s.top(client, "one")
+        for minor in (8, 5):
+            for name, form in TO_AGENT.items():
+                size = struct.calcsize(form)
+                for length in {max(size - 1, 0), size + 1} - {size}:
+                    window, start = s.daemon.window(title="one"), len(s.text())
+                    s.daemon.send_raw(NUMBERS[name], window.number, bytes(length))
+                    s.said(f"connection to the daemon ended: message {NUMBERS[name]} ", start)
+                    s.daemon.close()
+                    s.connect(minor=minor)
+        s.daemon.window(title="one")
 
 
 def check_slow_daemon():
