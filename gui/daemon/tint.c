@@ -11,11 +11,14 @@ static uint32_t scale(uint32_t color, unsigned int shift, unsigned int light)
 {
 	unsigned int full = channel(color, shift), value;
 
-	/* From black through the colour to white, so that a picture keeps its contrast. */
+	/*
+	 * From a darker shade of the colour through it to a lighter one, so that a picture keeps its contrast. Neither black nor
+	 * white: a picture of these alone would look the same in all qubes.
+	 */
 	if (light < 128)
-		value = full * light / 127;
+		value = full * (5 * 127 + 3 * light) / (8 * 127);
 	else
-		value = full + (255 - full) * (light - 127) / 128;
+		value = full + (255 - full) * 3 * (light - 127) / (4 * 128);
 	return (uint32_t)value << shift;
 }
 

@@ -646,7 +646,7 @@ def tray(bed):
             if mode == "bg":
                 color = daemon.color
             elif color is None:
-                color = 0xdf6161  # red, 49 of 128 of the way to white, as light as the grey is
+                color = 0xda4949  # red, 49 of 128 of the way to its lighter shade, as light as the grey is
             bed.desktop.until(lambda c=color: bed.desktop.picture()[x + width // 2, y + height // 2] == c,
                               f"{mode}: {bed.desktop.picture()[x + width // 2, y + height // 2]:06x} at {x},{y}")
             picture = bed.desktop.picture()
@@ -681,10 +681,10 @@ def icons(bed):
         receiver = subprocess.Popen([os.path.join(os.path.dirname(bed.agent), "gui-icon-receiver")], stderr=log,
                                     env=dict(bed.desktop.env, QREXEC_REMOTE_DOMAIN="work"), stdin=subprocess.PIPE)
         try:
-            receiver.stdin.write(b"257\n2 1\n\xff\xff\xff\xff\x00\x80\x00\x7f")
+            receiver.stdin.write(b"257\n3 1\n\xff\xff\xff\xff\x00\x80\x00\x7f\x00\x00\x00\xff")
             receiver.stdin.flush()
-            # White stays white; half-dark green becomes half-dark red, its transparency stays.
-            wanted = [2, 1, 0xffffffff, 0x7f660000]
+            # Light red for white, dark red for black; half-dark green becomes half-dark red, its transparency stays.
+            wanted = [3, 1, 0xfff2bfbf, 0x7fa60000, 0xff7f0000]
             bed.desktop.until(lambda: [int(v) & 0xffffffff for v in icon(numbers[0]).split(",")] == wanted,
                               f"no icon: {icon(numbers[0])}")
             receiver.stdin.write(b"258\n1 1\n\xff\xff\xff\xff" + b"257\n0 1\n")
@@ -708,7 +708,7 @@ def later_icons(bed):
         receiver.stdin.flush()
         place(work.agent, 7, 100, 100, 200, 100, GREEN, "late")
         number = settle(bed, work.agent, 7, "[work] late", (100, 100, 200, 100))
-        bed.desktop.until(lambda: "1, 1, 4278190080" in bed.desktop.run(
+        bed.desktop.until(lambda: "1, 1, 4286513152" in bed.desktop.run(
             "xprop", "-id", number, "-notype", "32c", " = $0+\n", "_NET_WM_ICON"), "no icon")
         receiver.stdin.close()
         same("exit code at the end", receiver.wait(60), 0)

@@ -10,6 +10,7 @@ from .daemon_checks import FRAME, same
 from .desktop import Picture
 
 DARK = 0x102030  # the desktop
+LIGHT = 0xfff2bfbf  # what is white in icons of a red qube
 
 
 class Qube:
@@ -217,7 +218,7 @@ def icons(bed):
                "sleep 1000'; do sleep 0.1; done & wait"
     with Qube(bed, "sh", "-c", commands, agent_options=["--icons", program],
               environment={"XDG_DATA_DIRS": f"{data}:/usr/share"}) as qube:
-        for title, wanted in (("wayland", [3, 1, 0xffffffff, 0xffffffff, 0xffffffff]), ("x11", [2, 1, 0xffffff, 0xffffffff])):
+        for title, wanted in (("wayland", [3, 1, *3 * [LIGHT]]), ("x11", [2, 1, LIGHT & 0xffffff, LIGHT])):
             number = qube.window(title)
 
             def seen():
