@@ -23,11 +23,6 @@ class Gdb:
     def close(self):
         self.sock.close()
 
-    def detach(self):
-        """The machine goes on without anybody looking."""
-        self._do("D")
-        self.close()
-
     def _packet(self, timeout):
         self.sock.settimeout(timeout)
         while True:
@@ -57,7 +52,7 @@ class Gdb:
             raise RuntimeError(f"the emulator answers {text} with '{reply}'")
 
     def run_to(self, addresses, timeout, pump=lambda: None):
-        """Goes on until an instruction at one of these linear addresses is about to be executed; returns it."""
+        """Goes on until an instruction at one of these linear addresses is about to be executed."""
         for address in addresses:
             self._do(f"Z1,{address:x},1")
         self.send("c")
@@ -74,17 +69,3 @@ class Gdb:
                 break
         for address in addresses:
             self._do(f"z1,{address:x},1")
-        return self.program_counter() if len(addresses) > 1 else addresses[0]
-
-    def program_counter(self):
-        """RIP, register 16 of the stub's x86-64."""
-        self.send("p10")
-        while (reply := self._packet(30))[:1] in ("T", "S"):
-            pass
-        return int.from_bytes(bytes.fromhex(reply), "little")
-
-    def step(self):
-        """Executes one instruction; where there was a stop, going on would stop again."""
-        self.send("s")
-        while self._packet(30)[:1] not in ("T", "S"):
-            pass

@@ -70,17 +70,14 @@ VCHAN_STOCK_LIBS := -l:libxenvchan.a -l:libxengnttab.a -l:libxenevtchn.a -l:libx
 	-l:libxentoollog.a -lpthread
 VCHAN_PROGRAMS := $(addprefix $(O)/vchan/,vchan-echo vchan-echo-stock stress bench)
 
-# At addresses that no other program has: a debugger of the whole machine knows them.
-VCHAN_ECHO_LDFLAGS = -static -no-pie -Wl,-Ttext-segment=$(1)
-
 $(O)/vchan/vchan-echo: tests/vchan/vchan-echo.c $(VCHAN_LIB) vchan/libvchan.h
 	$(say) LD $@
-	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) $(call VCHAN_ECHO_LDFLAGS,0x7a000000) -o $@ $< $(VCHAN_LIB)
+	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) -static -o $@ $< $(VCHAN_LIB)
 
 # The peer: Debian's library behind the same program.
 $(O)/vchan/vchan-echo-stock: tests/vchan/vchan-echo.c tests/vchan/stock.h $(VCHAN_LIB)
 	$(say) LD $@
-	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) $(call VCHAN_ECHO_LDFLAGS,0x7b000000) -Wl,--wrap=ioctl -DSTOCK -o $@ $< $(VCHAN_STOCK_LIBS)
+	$(Q)$(CC) $(VCHAN_TEST_CFLAGS) -static -Wl,--wrap=ioctl -DSTOCK -o $@ $< $(VCHAN_STOCK_LIBS)
 
 $(O)/vchan/stress: tests/vchan/stress.c $(VCHAN_SRCS) $(wildcard vchan/*.h)
 	@mkdir -p $(@D)

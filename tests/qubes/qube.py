@@ -73,7 +73,7 @@ def start_database(domid, name):
 
 
 class Qube(Guest):
-    def __init__(self, name, memory=384):
+    def __init__(self, name, memory=640):
         super().__init__(name)
         private = os.path.join(lib.WORK, f"{name}-private.img")
         if not os.path.exists(private):  # it is there for the qube's next start

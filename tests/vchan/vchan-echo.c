@@ -159,23 +159,6 @@ static int run_hold(void)
 	return libvchan_is_open(channel) == VCHAN_DISCONNECTED ? 0 : -1;
 }
 
-/*
- * Where a debugger of the whole machine finds the measured part of the end that has MARK=1 in its environment; see
- * bench/channels.py.
- */
-void mark_begin(void);
-void mark_end(void);
-
-__attribute__((noinline)) void mark_begin(void)
-{
-	__asm__ volatile("");
-}
-
-__attribute__((noinline)) void mark_end(void)
-{
-	__asm__ volatile("nop");
-}
-
 static int run(int argc, char **argv)
 {
 	uint64_t amount = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
@@ -218,7 +201,7 @@ int main(int argc, char **argv)
 	size_t read_min = 65536, write_min = 65536;
 	const char *uri = NULL;
 	int option, domain, port, server, rc;
-	double start, seconds;
+	double start;
 
 	while ((option = getopt(argc, argv, "+u:r:w:")) != -1) {
 		if (option == 'u')
@@ -245,14 +228,9 @@ int main(int argc, char **argv)
 	}
 	while (server && libvchan_is_open(channel) == VCHAN_WAITING)
 		libvchan_wait(channel);
-	if (getenv("MARK"))
-		mark_begin();
 	start = now();
 	rc = run(argc - 3, argv + 3);
-	seconds = now() - start;
-	if (getenv("MARK"))
-		mark_end();
-	report(rc, seconds);
+	report(rc, now() - start);
 	libvchan_close(channel);
 	return rc ? 1 : 0;
 }
