@@ -15,7 +15,10 @@ bench:
 	+$(Q)$(MAKE) -k -j1 $(sort $(BENCHES))
 bench-hypervisor: hypervisor tools $(BENCH_ELFS)
 	+$(Q)MAKE='$(MAKE)' O='$(O)' $(PYTHON) bench/run.py
-BENCHES += bench-hypervisor
-.PHONY: bench bench-hypervisor
+# Guests of the stock toolstack: two boots of a Debian dom0.
+bench-domains: hypervisor tools guest-programs
+	+$(Q)MAKE='$(MAKE)' O='$(O)' $(PYTHON) bench/domains.py
+BENCHES += bench-hypervisor bench-domains
+.PHONY: bench bench-hypervisor bench-domains
 .SECONDARY: $(BENCH_SRCS:%=$(O)/guests/obj/%.o)
 -include $(BENCH_SRCS:%=$(O)/guests/obj/%.d)

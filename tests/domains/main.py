@@ -43,7 +43,9 @@ def main():
     os.chdir(lib.WORK)
     lib.bridge()
     wanted, lines = sys.argv[1:], []
-    for module in sorted(m[:-3] for m in os.listdir(HERE) if m.startswith("checks_") and m.endswith(".py")):
+    # Measurements only where they are asked for.
+    kinds = ("checks_", "bench_") if wanted else "checks_"
+    for module in sorted(m[:-3] for m in os.listdir(HERE) if m.startswith(kinds) and m.endswith(".py")):
         for name, function in list(vars(__import__(module)).items()):
             word = name[len(PREFIX):]
             if name.startswith(PREFIX) and (not wanted or word in wanted):

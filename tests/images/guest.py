@@ -31,8 +31,8 @@ def guest_initramfs():
     return cached("guest", ".cpio", key, build_initramfs)
 
 
-def disk():
-    """Path of an ext4 image with the checks in tests/domains/ and all that they start."""
+def disk(*more):
+    """Path of an ext4 image with the checks in tests/domains/ and all that they start, and with more files."""
     files = {"vmlinux": debian.kernel_elf(), "vmlinuz": debian.kernel_bzimage(), "guest.cpio": guest_initramfs()}
     for place in ("guests", "guests/domu"):
         for name in sorted(os.listdir(os.path.join(OUT, place))):
@@ -41,6 +41,7 @@ def disk():
     for name in sorted(os.listdir(CHECKS)):
         if name.endswith(".py"):
             files[name] = os.path.join(CHECKS, name)
+    files.update({os.path.basename(path): path for path in more})
     key = digest(own_text(__file__), *files, *(Path(path) for path in files.values()))
 
     def build(out):

@@ -16,16 +16,16 @@ class DomainsBoot(Dom0Boot):
     """With one CPU the machine's clock counts instructions: the time limits of the toolstack, and what happens when, do
     not depend on the host. (QEMU 7.2 cannot do so with two: one that never waits keeps the others from running.)"""
 
-    def __init__(self, stage, name, only=(), smp=1, limit=LIMIT, **options):
+    def __init__(self, stage, name, only=(), smp=1, limit=LIMIT, files=(), **options):
         super().__init__(stage, name, words=only or check_names(guest.CHECKS), smp=smp, mem=DOMAINS_MEM, limit=limit,
                          **options)
-        self.only = list(only)
+        self.only, self.files = list(only), list(files)
 
     def run(self):
         words = (f"bh.root=/dev/nvme0n1 bh.run=/dev/nvme1n1 bh.only={','.join(self.only)} bh.end={self.end} "
                  f"{self.kernel_words}")
         devices = machine.nvme(debian_root.debian_root(), throw_away=True)
-        devices += machine.nvme(guest.disk(), "nvme1", throw_away=True) + self.devices
+        devices += machine.nvme(guest.disk(*self.files), "nvme1", throw_away=True) + self.devices
         with machine.Machine(self.name, medium(words, self.hv_words), self.kind, self.smp, self.mem, devices,
                              icount=self.smp == 1, limit=self.limit) as vm:
             self._converse(vm, DEBIAN)
