@@ -3,7 +3,7 @@
 import os
 import re
 
-from lib import TOOLS, answer, cpus, last_line, need, run, sh, value, xl
+from lib import TOOLS, answer, cpus, domains, last_line, need, run, sh, value, xl
 
 
 def check_info():
@@ -123,6 +123,26 @@ def check_set_parameters():
     xl("set-parameters", f"guest_loglvl={before}")
     need(sh("xenhypfs", "cat", "/params/guest_loglvl").strip() == before, "it does not change back")
     need(answer("unknown", "xl", "set-parameters", "no-such-parameter=1"), "an unknown parameter is accepted")
+
+
+# What this machine, its schedulers and its build of the tools do not have: refused, or an empty list.
+NOT_THERE = """sched-credit; sched-rtds; psr-hwinfo; psr-cmt-attach 0; psr-cmt-detach 0; psr-cat-show; psr-mba-show; getenforce;
+    setenforce 1; loadpolicy /etc/hostname; cpupool-create name="other"; cpupool-destroy Pool-0; cpupool-cpu-add Pool-0 7;
+    cpupool-cpu-remove Pool-0 0; pci-assignable-list; pci-list 0; pci-assignable-add 0000:77:00.0; usbdev-list 0; vtpm-list 0;
+    channel-list 0; sharing"""
+
+
+def check_not_there():
+    """Each answers as on stock Xen, and leaves all as it was."""
+    pool = xl("cpupool-list", "-c")
+    for line in NOT_THERE.split(";"):
+        words = line.split()
+        answer("-".join(words[:2]).replace("/", "-"), "xl", *words)
+    # Stock Xen has made it.
+    run("xl", "cpupool-destroy", "other")
+    need(xl("cpupool-list", "-c") == pool, "the pool has changed")
+    need(list(domains()) == ["Domain-0"], "a domain is there")
+    return f"{len(NOT_THERE.split(';'))} commands"
 
 
 def test_program(name):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import struct
 
 from lib import (BZIMAGE, Guest, RANDOM, State, WORK, answer, cpus, disk, domains, free_pages, image, last_line, left_behind,
                  need, run, sh, until, value, vif, xenstore, xl)
@@ -289,6 +290,38 @@ def check_shutdown():
     guest.gone()
     left_behind(before)
     until("its loop devices are free", lambda: not sh("losetup", "-a").strip())
+
+
+def bare_kernel(name, code):
+    """Path of a PVH kernel that is nothing but some machine code, loaded at 1 MiB; there is no IDT."""
+    load, entry = 1 << 20, (1 << 20) + 256
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, entry, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    # One segment with the whole file, and the note with the entry (XEN_ELFNOTE_PHYS32_ENTRY, 18).
+    header += struct.pack("<IIQQQQQQ", 1, 7, 0, load, load, 4096, 4096, 4096)
+    header += struct.pack("<IIQQQQQQ", 4, 4, 176, load + 176, load + 176, 24, 24, 4)
+    header += struct.pack("<III4sQ", 4, 8, 18, b"Xen", entry)
+    path = os.path.join(WORK, name)
+    with open(path, "wb") as f:
+        f.write((header.ljust(256, b"\0") + code).ljust(4096, b"\0"))
+    return path
+
+
+def check_guest_log():
+    """What a guest's kernel says early, and why it ended, in the hypervisor's log behind the domain's name."""
+    xl("dmesg", "-c")
+    guest = Guest("talks", extra="loglevel=6 earlyprintk=xen,keep",
+                  more='on_crash = "preserve"\non_reboot = "preserve"').create().up()
+    said = rf"\(d{guest.domid}\) .*"
+    need(re.search(said + "Linux version", xl("dmesg")), "the kernel's first line is not there")
+    os.write(guest.master, b"0 echo c > /proc/sysrq-trigger\n")
+    until("xl list shows the crash", lambda: "c" in guest.state())
+    need(re.search(said + "sysrq triggered crash", xl("dmesg")), "the kernel's last words are not there")
+    guest.destroy()
+    guest = Guest("faults", memory=32, kernel=bare_kernel("faults.elf", b"\x0f\x0b"), more='on_reboot = "preserve"')
+    xl("create", "-q", guest.config)
+    until("xl list shows the end", lambda: "s" in guest.state())
+    need(re.search(r"[Tt]riple fault", xl("dmesg")), "the triple fault is not told")
+    guest.destroy()
 
 
 def check_create_paused():
