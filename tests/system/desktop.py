@@ -103,7 +103,7 @@ class DesktopBoot(Dom0Boot):
     def _picture(self, name):
         self.vm.save_screen_quietly(os.path.join(machine.LOGS, f"{self.name}-{name}.png"))
 
-    def _wait(self, what, look, seconds=400):
+    def _wait(self, what, look, seconds=300):
         """The first true value of look(); the machine runs meanwhile."""
         end = min(self.vm.deadline, time.monotonic() + seconds)
         while True:
@@ -223,7 +223,7 @@ class DesktopBoot(Dom0Boot):
         source, target = self._windows("work", 1)[0], self._windows("personal", 1)[0]
         self._activate(source)
         self.screen.click(source.x + CLICK[0], source.y + CLICK[1], 2)
-        self._wait("selected word", lambda: self.screen.dark(source.x + BESIDE[0], source.y + BESIDE[1], 20, 10) > 0.6)
+        self._wait("selected word", lambda: self.screen.dark(source.x + BESIDE[0], source.y + BESIDE[1], 20, 10) > 0.4)
         self.vm.key("ctrl", "shift", "c")
         self.shell.until("test -s /run/qubes/qubes-clipboard.bin", 120)
         self._activate(target)

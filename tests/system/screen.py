@@ -12,8 +12,10 @@ LABELS = {"red": (0xCC, 0, 0), "orange": (0xF5, 0x79, 0), "yellow": (0xED, 0xD4,
 # A frame is at least so wide; nothing else on the screen has so many pixels of such a colour in a row.
 FRAME_WIDTH = 150
 EDGE_MAX = 8
-# A point in a window's title, behind the icon, from the frame's corner.
-TITLE = 30, 10
+# Where nothing is.
+PARKED = 2, 2
+# Points in a window's title, behind the icon, from the frame's corner: one to click, one to look at, left of the pointer.
+TITLE, LEFT_OF_IT = (30, 10), (22, 10)
 
 
 class Frame:
@@ -83,11 +85,13 @@ class Screen:
 
     def is_active(self, frame):
         """Whether the window manager shows this window as the active one: its title is bluish, that of others grey."""
-        red, _, blue = self.pixel(frame.x + TITLE[0], frame.y - TITLE[1])
+        red, _, blue = self.pixel(frame.x + LEFT_OF_IT[0], frame.y - LEFT_OF_IT[1])
         return blue > red + 20
 
     def click_title(self, frame):
+        """Then the pointer goes away, as it covers what is looked for."""
         self.click(frame.x + TITLE[0], frame.y - TITLE[1])
+        self.point(*PARKED)
 
     def point(self, x, y):
         width, height, _ = self.vm.screen()
