@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The images that dom0 and qubes boot from: roots, the initramfs of qubes. Cached by the content of all that goes in.
+import fcntl
+import functools
 import glob
 import inspect
 import os
@@ -59,6 +61,17 @@ def packages(flavour):
     """Those of "minimal", and of the flavour if it is another one."""
     lists = [package_list(os.path.join(QUBE, f"packages.{name}")) for name in dict.fromkeys(["minimal", flavour])]
     return sorted(set(sum(lists, [])))
+
+
+def one_at_a_time(build):
+    """Of all that use this place for what they stage: make run and make check may run beside each other."""
+    @functools.wraps(build)
+    def locked(*arguments):
+        os.makedirs(os.path.join(OUT, "templates"), exist_ok=True)
+        with open(os.path.join(OUT, "templates/.lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return build(*arguments)
+    return locked
 
 
 def stage(name, targets):
@@ -161,6 +174,7 @@ def mask(staged, units, generators):
             os.symlink("/dev/null", os.path.join(staged, "etc/systemd", place, name))
 
 
+@one_at_a_time
 def qube_root(flavour):
     """Path of a template's root, an ext4 image: minimal, or desktop."""
     staged = stage(flavour, INSTALL[flavour])
@@ -213,6 +227,7 @@ def fill_qubes(staged):
     os.symlink(TEMPLATE_DISK, os.path.join(place, "qubes/debian/root.img"))
 
 
+@one_at_a_time
 def dom0_root():
     """Path of dom0's image: the whole system, but for the template of its qubes."""
     # Devices and groups are those of a qube: programs of the user talk to other domains here, too.
