@@ -2,6 +2,7 @@
 // Guests of this dom0: they are built, run, and leave nothing behind.
 // guests: basics
 #include "domu.h"
+#include <xen/errno.h>
 #include <xen/sched.h>
 
 #define LIMIT 20000000000ull
@@ -46,4 +47,26 @@ GUEST_TEST(memory_comes_back)
 	}
 	after = dom0_wait_free_pages(free_before);
 	CHECK(after == free_before, "%lu pages are free, %lu were", after, free_before);
+}
+
+/* What an image says of the guest's clock is anybody's: no number of it stops the hypervisor. */
+GUEST_TEST(clock_of_an_image)
+{
+	static const uint64_t far[] = {1ull << 63, ~0ull};
+	static struct domu d;
+	struct xen_domctl op = {.u.tsc_info = {.elapsed_nsec = 1000000000}};
+	long error = domu_create(&d, &(struct domu_config){.kernel = "basics"});
+
+	CHECK(!error, "cannot be built: %ld", error);
+	error = domctl(&op, XEN_DOMCTL_settscinfo, d.id);
+	CHECK(!error, "a second: %ld", error);
+	for (unsigned int i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		op = (struct xen_domctl){.u.tsc_info = {.elapsed_nsec = far[i]}};
+		error = domctl(&op, XEN_DOMCTL_settscinfo, d.id);
+		CHECK(!error || error == -XEN_EINVAL, "0x%lx ns: %ld", far[i], error);
+	}
+	op = (struct xen_domctl){0};
+	error = domctl(&op, XEN_DOMCTL_gettscinfo, d.id);
+	CHECK(!error, "it is not known any more: %ld", error);
+	CHECK(!domu_destroy(&d), "cannot be destroyed");
 }

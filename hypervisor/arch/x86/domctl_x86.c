@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct xen_domctl_tsc_info) == 24, "ABI");
 #define TSC_MODE_NATIVE	  2U
 /* Two measurements of one clock differ by less than this share. */
 #define TSC_KHZ_TOLERANCE 1000
+#define NS_PER_KHZ	  1000000U /* nanoseconds of a period of 1 kHz */
 
 #define LAPIC_WINDOW	 0xfee00U /* local APIC and MSI addresses, as frames */
 #define LAPIC_WINDOW_END 0xff000U
@@ -303,6 +304,9 @@ static int64_t settscinfo(struct domctl_call *c)
 						     : tsc_khz - op->gtsc_khz;
 
 	if (d == c->caller || (op->tsc_mode != TSC_MODE_DEFAULT && op->tsc_mode != TSC_MODE_NATIVE))
+		return -EINVAL;
+	/* It comes from a saved image: no counter can be that far, nor is there a number for it. */
+	if (op->elapsed_nsec / NS_PER_KHZ >= UINT64_MAX / tsc_khz)
 		return -EINVAL;
 	/* The TSC is never emulated: a clock of another frequency cannot be had. */
 	if (op->tsc_mode == TSC_MODE_DEFAULT && op->gtsc_khz &&
