@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* More rectangles than this are told as the one around them: a message costs about as much as 1000 pixels. */
-#define DAMAGE_RECTS_MAX 16
+#define DAMAGE_RECTS_MAX 128
 
 /* A window that is gone, until the daemon has said so. */
 struct dying {

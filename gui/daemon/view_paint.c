@@ -17,7 +17,7 @@
 /* But after so many pictures without an answer of the server, one is asked for. */
 #define INLINE_RUN     32u
 /* Above so many rectangles their common outline is cheaper. */
-#define RECTANGLES_MAX 32
+#define RECTANGLES_MAX 128
 
 int paint_start(struct view *view)
 {
