@@ -402,6 +402,9 @@ static void on_screen(GdkScreen *screen, gpointer data)
 
 	(void)screen;
 	view->actions->screen(view->ctx);
+	/* The way back has to stay in sight. */
+	if (view->fullscreen)
+		bar_show(view, view->fullscreen);
 }
 
 static bool has_32_bits(struct view *view)
@@ -462,6 +465,8 @@ struct view *view_create(const struct view_options *options, const struct view_a
 	}
 	view->icon = icon_load(options->icon, options->color);
 	g_signal_connect(gdk_display_get_default_screen(display), "size-changed",
+			 G_CALLBACK(on_screen), view);
+	g_signal_connect(gdk_display_get_default_screen(display), "monitors-changed",
 			 G_CALLBACK(on_screen), view);
 	input_start(view);
 	return view;

@@ -264,16 +264,29 @@ def popup(bed):
 
 
 def screen_size(bed):
-    """When the screen gets another size, popups have to stay on what there is now."""
+    """When the screen gets another size, popups have to stay on what there is now, and so does the way out of full screen."""
     agent = bed.daemon().agent
+    place(agent, 2, 100, 100, 300, 200, GREEN, "full")
+    number = settle(bed, agent, 2, "[work] full", (100, 100, 300, 200))
+    bed.desktop.do("windowfocus", "--sync", number)
+    bed.desktop.do("key", "ctrl+shift+F11")
+    same("state", agent.expect("WINDOW_FLAGS", 2)["set"], 1)
+    bar = bed.desktop.find("gui-daemon fullscreen bar")
+
+    def bar_is_at(x):
+        left, top, width, _ = bed.desktop.geometry(bar)
+        return top == 0 and abs(left + width // 2 - x) <= 2
+    bed.desktop.until(lambda: bar_is_at(640), "the bar is not in the middle")
     try:
-        bed.desktop.resize(1000, 700)
-        agent.show(1, 950, 690, 100, 50, YELLOW, "tip", override=1)
+        bed.desktop.resize(700, 500)
+        bed.desktop.until(lambda: bar_is_at(350), "the bar is not in the middle of the smaller screen")
+        agent.show(1, 650, 490, 100, 50, YELLOW, "tip", override=1)
         message = agent.expect("CONFIGURE", 1)
-        same("kept on the smaller screen", (message["x"], message["y"]), (900, 650))
-        agent.configure(1, 900, 650, 100, 50)
+        same("kept on the smaller screen", (message["x"], message["y"]), (600, 450))
+        agent.configure(1, 600, 450, 100, 50)
     finally:
         bed.desktop.resize(1280, 800)
+    bed.desktop.until(lambda: bar_is_at(640), "the bar is not in the middle of the larger screen")
     agent.configure(1, 950, 690, 100, 50)
     bed.desktop.await_pixel(1049, 715, bed.daemons[0].color)
     bed.desktop.await_pixel(1040, 730, YELLOW)
