@@ -26,4 +26,7 @@ def main():
         print(f"{name} {BUILDERS[name]()}")
 
 
-main()
+try:
+    main()
+except RuntimeError as problem:
+    sys.exit(str(problem))
