@@ -169,6 +169,12 @@ int rdmsr_safe(uint32_t msr, uint64_t *ret_value)
 	return msr == 0xdead ? -EFAULT : 0;
 }
 
+int wrmsr_safe(uint32_t msr, uint64_t value)
+{
+	test_wrmsr(msr, value);
+	return 0;
+}
+
 void event_set_compat(struct domain *d, bool on)
 {
 	assert_ptr_equal(d, &dom);
@@ -668,12 +674,14 @@ static void own_protection(void **state)
 			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_UMIP | X86_CR4_PKE |
 				 X86_CR4_OSXSAVE);
 	assert_int_equal(host_xcr0, 0x2ff);
-	assert_int_equal(writes, 3);
+	assert_int_equal(writes, 4);
 	assert_int_equal(written[0].msr, 0x277);
-	assert_int_equal(written[1].msr, 0xc0000080);
-	assert_int_equal(written[1].value, BIT(21));
-	assert_int_equal(written[2].msr, 0x48);
-	assert_int_equal(written[2].value, 2);
+	assert_int_equal(written[1].msr, 0xc0011029);
+	assert_int_equal(written[1].value, 0x12345678c001102b); /* what was there stays */
+	assert_int_equal(written[2].msr, 0xc0000080);
+	assert_int_equal(written[2].value, BIT(21));
+	assert_int_equal(written[3].msr, 0x48);
+	assert_int_equal(written[3].value, 2);
 	cpu_report();
 	assert_non_null(strstr(report, "SMEP, SMAP, UMIP, AutoIBRS, IBRS, STIBP, IBPB"));
 	leaf(0x80000021, 0)[EAX] = 0;
@@ -696,6 +704,82 @@ static void own_protection(void **state)
 	assert_int_equal(writes, 1);
 	cpu_report();
 	assert_non_null(strstr(report, "not offered by this CPU: SMEP"));
+}
+
+/* AMD's first 64-bit CPUs do not have the register. */
+static void lfence_of_the_first(void **state)
+{
+	(void)state;
+	machine_of_old();
+	set_vendor("AuthenticAMD");
+	leaf(1, 0)[EAX] = 0x00000f51;
+	boot();
+	cpu_enable_features();
+	assert_int_equal(writes, 1);
+	assert_int_equal(written[0].msr, 0x277);
+}
+
+/* What a guest has taught the CPU about returns. */
+static void barrier_at_exits(void **state)
+{
+	static const struct {
+		uint32_t signature;
+		bool later; /* SRSO_NO in place of BTC_NO; both are bit 29 of their leaves */
+	} all[] = {
+		{0x00600f20, false}, /* family 15h */
+		{0x00800f12, false}, /* 17h */
+		{0x00a20f12, true},  /* 19h */
+		{0x00b40f40, true},  /* 1Ah */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		uint32_t *own = all[i].later ? &leaf(0x80000021, 0)[EAX]
+					     : &leaf(0x80000008, 0)[EBX];
+		uint32_t *other = all[i].later ? &leaf(0x80000008, 0)[EBX]
+					       : &leaf(0x80000021, 0)[EAX];
+
+		leaf(1, 0)[EAX] = all[i].signature;
+		*own = *other = ~0U;
+		boot();
+		assert_false(cpu_needs_exit_barrier());
+		*other &= ~BIT32(29);
+		boot();
+		assert_false(cpu_needs_exit_barrier());
+		*own &= ~BIT32(29);
+		boot();
+		assert_true(cpu_needs_exit_barrier());
+		/* There is no other means. */
+		leaf(0x80000008, 0)[EBX] &= ~BIT32(12);
+		leaf(7, 0)[EDX] &= ~BIT32(26);
+		boot();
+		assert_false(cpu_needs_exit_barrier());
+		leaf(7, 0)[EDX] |= BIT32(26);
+	}
+	leaf(1, 0)[EAX] = 0x00100f42; /* 10h */
+	leaf(0x80000008, 0)[EBX] = ~BIT32(29);
+	boot();
+	assert_false(cpu_needs_exit_barrier());
+	leaf(1, 0)[EAX] = 0x00a20f12;
+	leaf(0x80000021, 0)[EAX] = 0;
+	set_vendor("GenuineIntel");
+	boot();
+	assert_false(cpu_needs_exit_barrier());
+}
+
+static void x87_pointers(void **state)
+{
+	(void)state;
+	assert_false(cpu_keeps_fp_pointers());
+	leaf(0x80000008, 0)[EBX] &= ~BIT32(2);
+	boot();
+	assert_true(cpu_keeps_fp_pointers());
+	set_vendor("HygonGenuine");
+	boot();
+	assert_true(cpu_keeps_fp_pointers());
+	set_vendor("GenuineIntel");
+	boot();
+	assert_false(cpu_keeps_fp_pointers());
 }
 
 /* ---- Other MSRs ---- */
@@ -809,6 +893,9 @@ int main(void)
 		T(spec_ctrl),
 		T(flush_command),
 		T(own_protection),
+		T(lfence_of_the_first),
+		T(barrier_at_exits),
+		T(x87_pointers),
 		T(unknown_msrs),
 		T(vendors_registers),
 		T(small_registers),

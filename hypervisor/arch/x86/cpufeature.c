@@ -11,9 +11,12 @@
 #define MSR_PRED_CMD	0x49
 #define MSR_PAT		0x277
 #define MSR_EFER	0xc0000080
+#define MSR_AMD_DE_CFG	0xc0011029
 #define SPEC_CTRL_IBRS	1U
 #define SPEC_CTRL_STIBP 2U
 #define EFER_AIBRSE	BIT(21)
+
+#define DE_CFG_LFENCE_SERIAL BIT(1)
 
 struct cpu_info cpu_info __ro_after_init;
 bool cpus_may_stop __ro_after_init;
@@ -45,6 +48,7 @@ static const struct feature_bit table[] = {
 	{0x8000000a, 0, 3, 6, CPU_FLUSH_BY_ASID},
 	{0x8000000a, 0, 3, 16, CPU_VGIF},
 	{0x8000000a, 0, 3, 4, CPU_TSC_RATIO},
+	{0x80000008, 0, 1, 2, CPU_RSTR_FP_ERR_PTRS},
 	{0x80000008, 0, 1, 12, CPU_IBPB},
 	{0x80000008, 0, 1, 14, CPU_IBRS},
 	{0x80000008, 0, 1, 15, CPU_STIBP},
@@ -58,6 +62,7 @@ static const struct feature_bit table[] = {
 	{7, 0, 3, 28, CPU_L1D_FLUSH},
 	{0x80000008, 0, 1, 29, CPU_BTC_NO},
 	{0x80000021, 0, 0, 8, CPU_AUTOMATIC_IBRS},
+	{0x80000021, 0, 0, 29, CPU_SRSO_NO},
 };
 
 bool cpu_has(enum cpu_feature f)
@@ -139,13 +144,34 @@ bool cpu_branches_protected(void)
 	return cpu_has(CPU_AUTOMATIC_IBRS) || (cpu_spec_ctrl() & SPEC_CTRL_IBRS);
 }
 
+static bool is_amd(void)
+{
+	return !strcmp(cpu_info.vendor, "AuthenticAMD") || !strcmp(cpu_info.vendor, "HygonGenuine");
+}
+
 bool cpu_needs_exit_barrier(void)
 {
-	bool amd = !strcmp(cpu_info.vendor, "AuthenticAMD") ||
-		   !strcmp(cpu_info.vendor, "HygonGenuine");
+	if (!is_amd() || cpu_info.family < 0x15 || !cpu_has(CPU_IBPB))
+		return false;
+	return cpu_info.family <= 0x18 ? !cpu_has(CPU_BTC_NO) : !cpu_has(CPU_SRSO_NO);
+}
 
-	return amd && cpu_info.family >= 0x15 && cpu_info.family <= 0x18 && cpu_has(CPU_IBPB) &&
-	       !cpu_has(CPU_BTC_NO);
+bool cpu_keeps_fp_pointers(void)
+{
+	return is_amd() && !cpu_has(CPU_RSTR_FP_ERR_PTRS);
+}
+
+/*
+ * AMD's LFENCE stops what runs ahead only if it is told so (APM vol. 3, LFENCE: bit 1 of MSR C001_1029; not all
+ * families have it). Guests see the bit, cannot set it, and choose their own barriers by it.
+ */
+static void make_lfence_serialising(void)
+{
+	uint64_t v;
+
+	if (is_amd() && cpu_info.family >= 0x10 && !rdmsr_safe(MSR_AMD_DE_CFG, &v) &&
+	    !(v & DE_CFG_LFENCE_SERIAL))
+		(void)wrmsr_safe(MSR_AMD_DE_CFG, v | DE_CFG_LFENCE_SERIAL);
 }
 
 void cpu_enable_features(void)
@@ -169,6 +195,7 @@ void cpu_enable_features(void)
 	if (cpu_has(CPU_XSAVE))
 		xsetbv(0, cpu_info.xcr0_mask);
 	wrmsr(MSR_PAT, HOST_PAT);
+	make_lfence_serialising();
 	if (cpu_has(CPU_AUTOMATIC_IBRS))
 		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE);
 	if (cpu_spec_ctrl())

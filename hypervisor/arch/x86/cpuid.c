@@ -10,6 +10,7 @@
 #include <bulkhead/domain.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/nospec.h>
 #include <bulkhead/string.h>
 
 #include <xen/arch-x86/cpuid.h>
@@ -60,7 +61,7 @@ enum {
 #define SPEC_CTRL_IBRS	  1UL
 #define SPEC_CTRL_STIBP	  2UL
 #define SPEC_CTRL_SSBD	  4UL
-#define EXT21_EAX	  0x00000044U /* LFENCE serialising, NullSelClearsBase */
+#define EXT21_EAX	  0x30000044U /* LFENCE serialising, NullSelClearsBase, IBPB_BRTYPE, SRSO_NO */
 #define LEAFD_1_EAX	  0x7U	      /* XSAVEOPT XSAVEC XGETBV1 */
 #define LEAFD_1_XSAVEC	  BIT32(1)
 #define XSAVE_LEGACY_SIZE 576U	   /* FXSAVE area and header */
@@ -348,7 +349,7 @@ static void xsave_leaf(struct vcpu *v, uint32_t sub, uint32_t r[4])
 
 	memset(r, 0, 16);
 	if (sub < CPU_POLICY_XSAVE)
-		memcpy(r, p->xsave[sub], 16);
+		memcpy(r, p->xsave[index_nospec(sub, CPU_POLICY_XSAVE)], 16);
 	if (!p->xcr0_mask || sub > 1)
 		return;
 	/* Emulated CPUs let a guest write XCR0 without an exit. */
@@ -364,7 +365,7 @@ static void basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t sub, uint32_t r[4
 {
 	const struct cpu_policy *p = v->domain->arch.policy;
 
-	memcpy(r, p->basic[leaf], 16);
+	memcpy(r, p->basic[index_nospec(leaf, ARRAY_SIZE(p->basic))], 16);
 	switch (leaf) {
 	case 1:
 		r[EBX] |= (vlapic_id(v) & 0xff) << 24;
@@ -376,12 +377,12 @@ static void basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t sub, uint32_t r[4
 	case 4:
 		memset(r, 0, 16);
 		if (sub < CPU_POLICY_CACHES)
-			memcpy(r, p->cache[sub], 16);
+			memcpy(r, p->cache[index_nospec(sub, CPU_POLICY_CACHES)], 16);
 		break;
 	case 7:
 		memset(r, 0, 16);
-		if (sub < 2)
-			memcpy(r, p->features[sub], 16);
+		if (sub < ARRAY_SIZE(p->features))
+			memcpy(r, p->features[index_nospec(sub, ARRAY_SIZE(p->features))], 16);
 		if (sub == 0 && (vendor->get_cr(v, 4) & X86_CR4_PKE))
 			r[ECX] |= LEAF7_ECX_OSPKE;
 		break;
@@ -404,7 +405,8 @@ void guest_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t ret[4
 	if (leaf - XEN_CPUID_FIRST_LEAF < 0x100) {
 		xen_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf, ret);
 	} else if (leaf >= 0x80000000 && leaf <= p->extended[0][EAX]) {
-		memcpy(ret, p->extended[leaf - 0x80000000], 16);
+		memcpy(ret, p->extended[index_nospec(leaf - 0x80000000, ARRAY_SIZE(p->extended))],
+		       16);
 		/* AMD repeats the APIC bit there; SYSCALL of Intel exists in 64-bit mode only. */
 		if (leaf == 0x80000001 && !apic_enabled(v))
 			ret[EDX] &= ~LEAF1_EDX_APIC;

@@ -39,8 +39,10 @@ const struct vendor_ops *vendor;
 
 int arch_domain_init(struct domain *d, const struct domain_config *cfg)
 {
+	static uint64_t last_serial;
 	int err;
 
+	d->arch.serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
 	d->arch.emulation_flags = cfg->emulation_flags;
 	d->arch.misc_flags = cfg->misc_flags;
 	d->arch.tsc_offset = d->hardware ? 0 : -rdtsc();
@@ -321,8 +323,19 @@ static void fpu_save(struct vcpu *v)
 	__asm__ volatile("xsave64 (%0)" ::"r"(v->arch.fpu), "a"(~0U), "d"(~0U) : "memory");
 }
 
+/* An instruction of the hypervisor's takes the place of the last one of whoever ran before. */
+static void fpu_forget_pointers(void)
+{
+	static const int32_t zero;
+
+	/* No exception may be pending, and a register must be free for what is loaded. */
+	__asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(zero));
+}
+
 static void fpu_load(struct vcpu *v)
 {
+	if (cpu_keeps_fp_pointers())
+		fpu_forget_pointers();
 	if (!cpu_has(CPU_XSAVE)) {
 		__asm__ volatile("fxrstor64 (%0)" ::"r"(v->arch.fpu) : "memory");
 		return;
@@ -352,9 +365,9 @@ void arch_vcpu_switch(struct vcpu *prev, struct vcpu *next)
 	if (next->is_idle)
 		return;
 	/* Predictions trained by one domain must not steer another. */
-	if (c->arch.last_domain != next->domain->id) {
+	if (c->arch.last_domain != next->domain->arch.serial) {
 		cpu_guest_switch_barrier();
-		c->arch.last_domain = next->domain->id;
+		c->arch.last_domain = next->domain->arch.serial;
 	}
 	fpu_load(next);
 	if (cpu_has(CPU_RDTSCP))

@@ -312,6 +312,9 @@ static void svm_run(struct vcpu *v)
 	svm_enter(&v->arch.gprs, s->vmcb_pa, paddr_raw(heap_paddr(this_cpu()->arch.svm_host_vmcb)));
 	if (unlikely(v->arch.spec_ctrl != host_spec))
 		wrmsr(MSR_SPEC_CTRL, host_spec);
+	else
+		/* No prediction gets past the write above: what follows would run ahead with the guest's value. */
+		speculation_barrier();
 	v->arch.gprs.rax = b->rax;
 	v->arch.gprs.rsp = b->rsp;
 	v->arch.rip = b->rip;

@@ -35,7 +35,7 @@ struct arch_cpu {
 	struct irq *vector_irq[256];
 	struct irq *irq_running;	     /* whose handler is being run */
 	void *svm_host_save, *svm_host_vmcb; /* heap pages */
-	uint16_t last_domain;		     /* whose code ran last on this CPU */
+	uint64_t last_domain;		     /* serial of the one whose code ran last here */
 	uint64_t asid_generation;
 	uint32_t asid_next, asid_max;
 	uint32_t call_pending; /* function call IPI */
@@ -114,6 +114,11 @@ static inline void wrmsr(uint32_t msr, uint64_t v)
 /* As rdmsr and wrmsr; -EFAULT when the CPU raises #GP. */
 int rdmsr_safe(uint32_t msr, uint64_t *ret_value);
 int wrmsr_safe(uint32_t msr, uint64_t v);
+/* Nothing behind it is executed before what is in front of it (SDM vol. 2A LFENCE; cpu_enable_features()). */
+static inline void speculation_barrier(void)
+{
+	__asm__ volatile("lfence" ::: "memory");
+}
 static inline uint64_t rdtsc(void)
 {
 	uint32_t lo, hi;

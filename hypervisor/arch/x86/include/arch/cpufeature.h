@@ -33,6 +33,8 @@ enum cpu_feature {
 	CPU_L1D_FLUSH,
 	CPU_BTC_NO,
 	CPU_AUTOMATIC_IBRS,
+	CPU_RSTR_FP_ERR_PTRS,
+	CPU_SRSO_NO,
 	CPU_FEATURES
 };
 
@@ -55,10 +57,16 @@ uint64_t cpu_spec_ctrl(void);	/* value of SPEC_CTRL while the hypervisor runs */
 /* Does the CPU itself keep guests from steering the hypervisor's indirect branches? Else they are retpolines. */
 bool cpu_branches_protected(void);
 /*
- * CPUs that predict returns as they do indirect branches (AMD families 15h to 17h, Hygon's 18h: CVE-2022-29900): predictions
- * are dropped at each exit, before the first return.
+ * CPUs that predict returns as they do indirect branches (AMD families 15h to 17h, Hygon's 18h: CVE-2022-29900), or by what
+ * other branches have left in the stack of return addresses (families from 19h on that do not say otherwise:
+ * CVE-2023-20569): predictions are dropped at each exit, before the first return.
  */
 bool cpu_needs_exit_barrier(void);
+/*
+ * CPUs that load and save the addresses of the last x87 instruction only while an exception is pending (AMD: APM vol. 3
+ * appendix E, CPUID Fn8000_0008_EBX[RstrFpErrPtrs]): those of one domain would be seen by the next (CVE-2006-1056).
+ */
+bool cpu_keeps_fp_pointers(void);
 void cpu_guest_switch_barrier(
 	void); /* between vCPUs of different domains on this CPU: IBPB where there is one */
 

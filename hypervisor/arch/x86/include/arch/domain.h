@@ -60,6 +60,7 @@ struct arch_domain {
 	uint8_t *io_bitmap;	     /* 3 pages: 1 = intercept; contiguous, heap */
 	uint8_t *msr_bitmap;	     /* 2 pages, heap */
 	struct cpu_policy *policy;
+	uint64_t serial; /* of no other domain, while ids are used again; 0 is none */
 	uint64_t tsc_offset;
 	uint32_t emulation_flags;
 	uint32_t misc_flags;		    /* XEN_X86_MSR_RELAXED */
