@@ -67,6 +67,12 @@ def declared():
     return set(re.findall(r"\b(libvchan_\w+)\(", text))
 
 
+def map_versions():
+    """The versions that the map of the library defines."""
+    with open("vchan/libvchan.map", encoding="ascii") as f:
+        return set(re.findall(r"^(LIBVCHAN_[\d.]+) \{", f.read(), re.M))
+
+
 def documented():
     names = set()
     for page in os.listdir("docs/man"):
@@ -84,8 +90,9 @@ def check_symbols(_place):
     if not wanted <= documented():
         return f"no manual page has {sorted(wanted - documented())}"
     _, out = run(["nm", "-D", "--defined-only", f"{WORK}/libvchan.so"])
-    seen = set(re.findall(r" T (\w+)@@LIBVCHAN_1\.[01]$", out, re.M))
-    if seen != wanted or len(re.findall(r" [A-Z] ", out)) != len(wanted) + 2:
+    seen = set(re.findall(r" T (\w+)@@LIBVCHAN_1\.\d$", out, re.M))
+    versions = set(re.findall(r" A (LIBVCHAN_1\.\d)$", out, re.M))
+    if seen != wanted or versions != map_versions() or len(re.findall(r" [A-Z] ", out)) != len(wanted) + len(versions):
         return f"exports: {out}"
     _, out = run(["nm", "-g", "--defined-only", f"{WORK}/libvchan.a"])
     if set(re.findall(r" [A-Z] (\w+)$", out, re.M)) != wanted:
