@@ -21,12 +21,11 @@ GRANTS = "gnttab_max_frames=1024 gnttab_max_maptrack_frames=4096"
 NEEDS = ["tools", "qubesdb", "qrexec", "desktop", "gui"]
 # The colours of labels, as gui/common/label.c has them.
 COLOURS = {"work": (0x34, 0x65, 0xA4), "personal": (0x73, 0xD2, 0x16), "untrusted": (0xCC, 0, 0)}
-# A terminal that shows nothing but this word, line by line: whatever is clicked twice, it is that.
+# A terminal shows nothing but this word, line by line.
 WORD = "from-work-4711"
 # Small ones, so that they stand beside each other.
 XTERM = "xterm -geometry 46x10 -fa Mono"
-COPIED = f"{XTERM} -xrm '*selectToClipboard: true' -xrm '*multiClickTime: 100000' -xrm '*charClass: 45:48' -e " \
-         f"'yes {WORD} | head -n 60; exec sleep 100000'"
+COPIED = f"{XTERM} -xrm '*selectToClipboard: true' -e 'yes {WORD} | head -n 60; exec sleep 100000'"
 PASTED = f"{XTERM} -xrm '*selectToClipboard: true' -e 'read -r line; echo \"$line\" >pasted; exec sleep 100000'"
 # What has to be true in a qube of the template, for a program that a call has started as the user.
 IN_TEMPLATE = """
@@ -44,9 +43,9 @@ IN_TEMPLATE = """
 """.strip().splitlines()
 # How much the colour of a line of a list changes at least when it is chosen, and not only under the pointer.
 CHOSEN = 100
-# Points in these windows, from their frame's corner: a word of the third line, the part of it right of the pointer, the first
-# line without its first character.
-CLICK, BESIDE, FIRST_LINE = (30, 36), (60, 31), (15, 5)
+# Points in these windows, from their frame's corner: the first character of the third line, what follows its word, a part of this
+# word, the first line without its first character.
+WORD_BEGIN, WORD_END, BESIDE, FIRST_LINE = (7, 36), (5 + len(WORD) * 6 + 2, 36), (40, 31), (15, 5)
 
 
 def devices():
@@ -222,7 +221,7 @@ class DesktopBoot(Dom0Boot):
         """From the clipboard of one qube to dom0's, from there to another qube's, and from that into its program."""
         source, target = self._windows("work", 1)[0], self._windows("personal", 1)[0]
         self._activate(source)
-        self.screen.click(source.x + CLICK[0], source.y + CLICK[1], 2)
+        self.screen.drag(source.x + WORD_BEGIN[0], source.y + WORD_BEGIN[1], source.x + WORD_END[0], source.y + WORD_END[1])
         self._wait("selected word", lambda: self.screen.dark(source.x + BESIDE[0], source.y + BESIDE[1], 20, 10) > 0.4)
         self.vm.key("ctrl", "shift", "c")
         self.shell.until("test -s /run/qubes/qubes-clipboard.bin", 120)

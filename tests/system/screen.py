@@ -97,8 +97,14 @@ class Screen:
         width, height, _ = self.vm.screen()
         self.vm.point((x * 2 + 1) * TABLET // (width * 2), (y * 2 + 1) * TABLET // (height * 2))
 
-    def click(self, x, y, times=1):
+    def drag(self, x, y, to_x, to_y):
+        """With the left button held."""
         self.point(x, y)
-        for _ in range(times):
-            self.vm.button(True)
-            self.vm.button(False)
+        self.vm.button(True)
+        self.point(to_x, to_y)
+        self.vm.button(False)
+
+    def click(self, x, y):
+        self.point(x, y)
+        self.vm.button(True)
+        self.vm.button(False)
