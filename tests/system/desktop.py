@@ -221,7 +221,8 @@ class DesktopBoot(Dom0Boot):
         """From the clipboard of one qube to dom0's, from there to another qube's, and from that into its program."""
         source, target = self._windows("work", 1)[0], self._windows("personal", 1)[0]
         self._activate(source)
-        self.screen.drag(source.x + WORD_BEGIN[0], source.y + WORD_BEGIN[1], source.x + WORD_END[0], source.y + WORD_END[1])
+        self.screen.drag(source.x + WORD_BEGIN[0], source.y + WORD_BEGIN[1], source.x + WORD_END[0], source.y + WORD_END[1],
+                         lambda: self.shell.pause(2))
         self._wait("selected word", lambda: self.screen.dark(source.x + BESIDE[0], source.y + BESIDE[1], 20, 10) > 0.4)
         self.vm.key("ctrl", "shift", "c")
         self.shell.until("test -s /run/qubes/qubes-clipboard.bin", 120)

@@ -97,12 +97,12 @@ class Screen:
         width, height, _ = self.vm.screen()
         self.vm.point((x * 2 + 1) * TABLET // (width * 2), (y * 2 + 1) * TABLET // (height * 2))
 
-    def drag(self, x, y, to_x, to_y):
-        """With the left button held."""
-        self.point(x, y)
-        self.vm.button(True)
-        self.point(to_x, to_y)
-        self.vm.button(False)
+    def drag(self, x, y, to_x, to_y, pause):
+        """With the left button held, as a hand does it: pause() after each step."""
+        for act in (lambda: self.point(x, y), lambda: self.vm.button(True), lambda: self.point((x + to_x) // 2, to_y),
+                    lambda: self.point(to_x, to_y), lambda: self.vm.button(False)):
+            act()
+            pause()
 
     def click(self, x, y):
         self.point(x, y)
