@@ -4,6 +4,7 @@
 DESKTOP_MANAGER_SRCS := desktop/tool/qube_manager.c $(sort $(wildcard desktop/manager/*.c))
 DESKTOP_SRCS := $(DESKTOP_MANAGER_SRCS) desktop/tool/qube.c desktop/tool/qube_domain.c desktop/tool/qube_session.c
 DESKTOP_WORLD := qrexec/policy/world.c
+DESKTOP_FOLLOW := qrexec/follow/follow.c $(DESKTOP_WORLD)
 DESKTOP_PROGRAMS := $(addprefix $(O)/desktop/,qube-manager qube qube-domain qube-session)
 XML2_CFLAGS := $(shell pkg-config --cflags libxml-2.0 2>/dev/null || echo -I/usr/include/libxml2)
 DESKTOP_CFLAGS := -std=gnu11 -O2 -g -fPIE -fno-strict-aliasing -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(WARNINGS)
@@ -29,7 +30,7 @@ $(O)/desktop/qube-domain: $(call desktop_objects,desktop/tool/qube_domain.c)
 	$(say) LD $@
 	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^ -lxenlight -lxentoollog
 
-$(O)/desktop/qube-session: $(call desktop_objects,desktop/tool/qube_session.c $(DESKTOP_WORLD))
+$(O)/desktop/qube-session: $(call desktop_objects,desktop/tool/qube_session.c $(DESKTOP_FOLLOW))
 	$(say) LD $@
 	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^
 
@@ -89,7 +90,7 @@ install-desktop: desktop install-gui-daemon
 	for name in $(DESKTOP_NAMES); do echo '.so man1/qube.1' > $(DESTDIR)$(PREFIX)/share/man/man1/qvm-$$name.1; done
 	install -m 644 docs/man/qube-manager.8 docs/man/qrexec-prompt.8 docs/man/desktop-session.8 docs/man/qube-menu.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
--include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS) $(DESKTOP_WORLD)))
+-include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS) $(DESKTOP_FOLLOW)))
 .PHONY: desktop install-desktop
 
 # test_desktop_manager runs the programs, built like unit tests: with the sanitizers.
@@ -102,7 +103,7 @@ $(O)/unit/desktop/qube: $(O)/unit/obj/desktop/tool/qube.c.o
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^
-$(O)/unit/desktop/qube-session: $(patsubst %,$(O)/unit/obj/%.o,desktop/tool/qube_session.c $(DESKTOP_WORLD))
+$(O)/unit/desktop/qube-session: $(patsubst %,$(O)/unit/obj/%.o,desktop/tool/qube_session.c $(DESKTOP_FOLLOW))
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^

@@ -92,7 +92,7 @@ gui: $(O)/gui/gui-icon-receiver
 -include $(GUI_ICON_OBJS:.o=.d)
 
 # What tells qubes of the monitors.
-GUI_LAYOUT_OBJS := $(patsubst %,$(O)/gui/obj/%.o,gui/monitors/monitor_layout.c qrexec/policy/world.c)
+GUI_LAYOUT_OBJS := $(patsubst %,$(O)/gui/obj/%.o,gui/monitors/monitor_layout.c qrexec/follow/follow.c qrexec/policy/world.c)
 $(O)/gui/gui-monitor-layout: $(GUI_LAYOUT_OBJS)
 	$(say) LD $@
 	$(Q)$(CC) $(GUI_LDFLAGS) -o $@ $^ -lX11 -lXrandr
