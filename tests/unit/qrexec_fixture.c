@@ -1,18 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Two qubes and dom0 over the local transport, for tests of whole programs.
-#define _GNU_SOURCE
 #include "qrexec_fixture.h"
-
-#include <libgen.h>
-#include <limits.h>
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char dir[] = "/tmp/qrexec-test-XXXXXX", user[64];
 
 /* Shell words for the three places that calls come from. */
 static const char prelude[] =
@@ -40,34 +28,10 @@ int sh(const char *script)
 	return shell(prelude, script);
 }
 
-void write_file(const char *name, unsigned int mode, const char *text)
-{
-	char path[PATH_MAX];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(chmod(path, mode), 0);
-}
-
 int fixture_create(void)
 {
-	char self[PATH_MAX], programs[PATH_MAX + 16];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	struct passwd *me = getpwuid(geteuid());
-
-	if (length < 0 || !me || !mkdtemp(dir))
-		return -1;
-	self[length] = '\0';
-	snprintf(programs, sizeof(programs), "%s/qrexec", dirname(self));
-	snprintf(user, sizeof(user), "%s", me->pw_name);
-	setenv("P", programs, 1);
-	setenv("T", dir, 1);
-	setenv("U", user, 1);
-	return sh("mkdir v run policy work.d vault.d dom0.d conf");
+	return shell_create("qrexec") || sh("mkdir v run policy work.d vault.d dom0.d conf") ? -1
+											     : 0;
 }
 
 int fixture_start(const char *policy)
@@ -82,13 +46,7 @@ int fixture_start(const char *policy)
 
 int fixture_stop(void **state)
 {
-	int clean;
-
 	(void)state;
-	clean = sh("kill $(cat pids) 2>/dev/null; grep -l 'Sanitizer\\|runtime error' *.log");
-	if (clean == 0)
-		printf("%s\n", out);
-	if (clean != 0)
-		sh("chmod -R u+rwx \"$T\"; rm -r \"$T\"");
-	return clean == 0 ? -1 : 0;
+	sh("kill $(cat pids) 2>/dev/null");
+	return shell_destroy();
 }

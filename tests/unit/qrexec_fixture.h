@@ -6,12 +6,10 @@
 #include "shell.h"
 
 /*
- * Runs a script in the fixture's directory, $T; its output is in `out`, what it returns is the exit status. Its words
- * dom0, work and vault are qrexec-client and qrexec-client-vm there; in_dom0, in_work and in_vault run programs there. $P is
- * where the programs are, $U the user.
+ * Runs a script in the directory of shell_create(); its output is in `out`, what it returns is the exit status. Its words
+ * dom0, work and vault are qrexec-client and qrexec-client-vm there; in_dom0, in_work and in_vault run programs there.
  */
 int sh(const char *script);
-void write_file(const char *name, unsigned int mode, const char *text);
 
 /* Makes the directory. Services are in work.d, vault.d, dom0.d, the policy in policy/. */
 int fixture_create(void);

@@ -15,4 +15,14 @@ extern char out[65536];
 /* Runs the prelude and the script in one shell; its output is in `out`, what it returns is the exit status. */
 int shell(const char *prelude, const char *script);
 
+/*
+ * Makes a directory, $T, and tells scripts where things are: $P programs with the sanitizers (a folder beside the test, "" for its
+ * own), $SRC the sources; $U is the user. 0 or -1.
+ */
+int shell_create(const char *programs);
+/* Writes a file below $T. */
+void write_file(const char *name, unsigned int mode, const char *text);
+/* Removes $T, unless a log in it (*.log, or below log/) has findings of a sanitizer: -1. */
+int shell_destroy(void);
+
 #endif

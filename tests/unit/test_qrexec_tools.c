@@ -6,16 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int setup(void **state)
 {
-	char here[4096];
-
 	(void)state;
-	if (!getcwd(here, sizeof(here)) || fixture_create())
+	if (fixture_create())
 		return -1;
-	setenv("SRC", here, 1);
 	return sh(
 		"mkdir pol; touch pids none.log; printf 'work class=AppVM domid=1 label=blue\\nvault class=AppVM domid=2 tags=keys\\n' >list");
 }

@@ -5,7 +5,6 @@
 #include "shell.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +12,6 @@
 #include <unistd.h>
 
 #include "../../qubesdb/qubesdb-client.h"
-
-static char dir[] = "/tmp/qubesdb-test-XXXXXX";
 
 /* Shell words: dom0's commands, the qube's, and waiting for what the other side will do. */
 static const char prelude[] =
@@ -34,16 +31,9 @@ static int sh(const char *script)
 
 static int setup(void **state)
 {
-	char self[PATH_MAX], programs[PATH_MAX + 16];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
 	(void)state;
-	if (length < 0 || !mkdtemp(dir))
+	if (shell_create("qubesdb"))
 		return -1;
-	self[length] = '\0';
-	snprintf(programs, sizeof(programs), "%s/qubesdb", dirname(self));
-	setenv("P", programs, 1);
-	setenv("T", dir, 1);
 	/* The parents return when the sockets are there: in the qube, with dom0's entries behind them. */
 	return sh(
 		"mkdir v dom0 qube; start_dom0 && dom0 write /name work /type AppVM && start_qube");
@@ -51,15 +41,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	int clean;
-
 	(void)state;
-	clean = sh("end_of dom0; end_of qube; grep -l 'Sanitizer\\|runtime error' *.log");
-	if (clean == 0)
-		printf("%s\n", out);
-	if (clean != 0)
-		sh("rm -r \"$T\"");
-	return clean == 0 ? -1 : 0;
+	sh("end_of dom0; end_of qube");
+	return shell_destroy();
 }
 
 static void test_entries_of_dom0_are_there_from_the_start(void **state)
@@ -74,7 +58,7 @@ static qdb_handle_t open_dom0(void)
 	qdb_handle_t qdb;
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/dom0", dir);
+	snprintf(path, sizeof(path), "%s/dom0", getenv("T"));
 	setenv("QUBESDB_SOCKET_DIR", path, 1);
 	qdb = qdb_open("work");
 	unsetenv("QUBESDB_SOCKET_DIR");
