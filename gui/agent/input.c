@@ -179,6 +179,8 @@ void input_button(struct agent *agent, struct window *window, const struct gui_b
 		return;
 	sync_buttons(input, button->state, time);
 	pointer_to(input, window, button->x, button->y, time);
+	/* Xwayland takes a button at once, but a motion at the end of its frame: together it would press at the old place. */
+	wlr_seat_pointer_notify_frame(input->seat);
 	if (button->button >= 4 && button->button <= 7) {
 		if (press)
 			wheel(input, button->button, time);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Daemon and agent together, with programs that nobody here wrote: xterm, GTK 3, foot.
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -198,6 +199,34 @@ def two_qubes_clipboard(bed):
         same("pasted", mail.read("pasted"), "MIDDLE\n")
 
 
+def jumps(bed):
+    """The pointer jumps between windows and presses at once, faster than anybody looks: each press is where it was meant."""
+    program = "stty raw -echo; printf '\\033[?1000h'; touch $HOME/ready; exec cat >$HOME/pressed"
+    options = ["-b", "0", "-fn", "6x13", "-geometry", "60x30", "+sb", "-e", "sh", "-c", program]
+    with Qube(bed, "xterm", "-T", "one", *options) as work, \
+            Qube(bed, "xterm", "-T", "two", *options, name="mail", label="blue", domain=9) as mail:
+        desktop, qubes, places = bed.desktop, (work, mail), (50, 650)
+        for qube, title, x in zip(qubes, ("one", "two"), places):
+            to_place(desktop, qube.window(title), x, 100)
+            wait_until(lambda: os.path.exists(os.path.join(qube.runtime, "ready")), "not ready")  # pylint: disable=cell-var-from-loop
+
+        def seen(qube):
+            """Column and row of each press, from 0."""
+            with open(os.path.join(qube.runtime, "pressed"), "rb") as f:
+                return [tuple(byte - 33 for byte in m[1]) for m in re.finditer(rb"\x1b\[M (..)", f.read(), re.S)]
+        wanted = [[], []]
+        for many in range(1, 6):
+            words = []
+            for i in range(4 * many):
+                at, column, row = i * many // 2 % 2, (7 * i + 11 * many) % 60, (5 * i + many) % 30
+                words += ["mousemove", places[at] + column * 6 + 3, 100 + row * 13 + 6, "click", 1]
+                wanted[at].append((column, row))
+            desktop.do(*words)
+            for qube, those in zip(qubes, wanted):
+                wait_until(lambda: len(seen(qube)) >= len(those), f"pressed {those}, but {seen(qube)}")  # pylint: disable=cell-var-from-loop
+                same("pressed", seen(qube), those)
+
+
 def icons(bed):
     """Icons of a Wayland client's application and of an X11 client come to their windows, tinted; also by a second sender."""
     data = os.path.join(bed.place, f"data-{bed.serial()}")
@@ -235,4 +264,4 @@ def icons(bed):
             same("starts", len(f.read().split()), 2)
 
 
-CHECKS = [xterm, xterm_menu, gtk, wayland, two_qubes_clipboard, icons]
+CHECKS = [xterm, xterm_menu, gtk, wayland, two_qubes_clipboard, jumps, icons]

@@ -871,6 +871,50 @@ def check_tray():
         daemon.until(lambda: window.number not in daemon.windows, "the icon to leave the tray")
 
 
+def check_x11_jump():
+    """A button is pressed where its message says, however the pointer came there: with a motion or a crossing, or without."""
+    with Session() as s:
+        daemon, files, windows = s.daemon, [], []
+        for at, name in enumerate(("one", "two")):
+            files.append(os.path.join(s.place, name))
+            s.run("xterm", "-title", name, "-b", "0", "-fn", "6x13", "-geometry", "60x30", "+sb", "-e", "sh", "-c",
+                  f"stty raw -echo; printf '\\033[?1000h'; touch {files[-1]}; exec cat >{files[-1]}", x11=True)
+            windows.append(daemon.window(title=name))
+            daemon.place(windows[-1], 20 + 500 * at, 30, *windows[-1].box[2:])
+        daemon.until(lambda: all(map(os.path.exists, files)), "the programs of the terminals")
+        wanted = [[], []]
+
+        def seen():
+            """Button, column, row of each press (button 0) and release (button 3), from 0."""
+            found = []
+            for path in files:
+                with open(path, "rb") as f:
+                    found.append([tuple(m[1]) for m in re.finditer(rb"\x1b\[M(...)", f.read(), re.S)])
+            return [[(button - 32, x - 33, y - 33) for button, x, y in some] for some in found]
+
+        def press(at, column, row, how):
+            window, x, y = windows[at], column * 6 + 3, row * 13 + 6
+            if how == "grabbed":
+                # What X says when a window manager looks at the press first.
+                daemon.send("CROSSING", window.number, 8, x, y, 0, 1, 0, 0)
+                daemon.send("CROSSING", window.number, 7, x, y, 0, 2, 0, 0)
+            elif how == "entered":
+                daemon.enter(window, x, y)
+            elif how == "moved":
+                daemon.move(window, x, y)
+            daemon.send("BUTTON", window.number, 4, x, y, 0, 1)
+            daemon.send("BUTTON", window.number, 5, x, y, 1 << 8, 1)
+            wanted[at].extend([(0, column, row), (3, column, row)])
+            daemon.until(lambda: sum(map(len, seen())) >= sum(map(len, wanted)), f"{wanted}, but {seen()}")
+            need(seen() == wanted, f"{how}: {wanted}, but {seen()}")
+        for i, how in enumerate(("plain", "moved", "entered", "grabbed") * 3):
+            for at, window in enumerate(windows):
+                press(at, (7 * i + 11 * at) % 60, (5 * i + 3 * at) % 30, how)
+                # The same window again, and with the focus that the press brings before it.
+                daemon.focus(window)
+                press(at, (13 * i + 5 * at) % 60, (11 * i + at) % 30, how)
+
+
 def check_gtk():
     """A GTK 3 program: no frame of its own, a menu where it belongs, a dialog over its window."""
     with Session() as s:

@@ -98,7 +98,8 @@ class Screen:
         self.vm.point((x * 2 + 1) * TABLET // (width * 2), (y * 2 + 1) * TABLET // (height * 2))
 
     def drag(self, x, y, to_x, to_y, pause):
-        """With the left button held, as a hand does it: pause() after each step."""
+        """With the left button held, as a hand does it: pause() after each step, in which the guest reads the tablet. Of what it
+        has not read QEMU's tablet keeps one place for each state of the buttons: a move right after a press moves the press."""
         for act in (lambda: self.point(x, y), lambda: self.vm.button(True), lambda: self.point((x + to_x) // 2, to_y),
                     lambda: self.point(to_x, to_y), lambda: self.vm.button(False)):
             act()
