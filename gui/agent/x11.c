@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <wlr/types/wlr_surface.h>
 #include <wlr/xwayland.h>
@@ -110,22 +111,40 @@ static uint32_t positive(int32_t value)
 	return value > 0 ? (uint32_t)value : 0;
 }
 
-/* The flags of the protocol are those of WM_NORMAL_HINTS (ICCCM 4.1.2.3). */
+/*
+ * WM_NORMAL_HINTS as the property has them (ICCCM 4.1.2.3). wlroots 0.15 copies them so into its structure, which has other
+ * members after width_inc and height_inc; later versions have this order, too.
+ */
+struct size_hints {
+	uint32_t flags;
+	int32_t x, y, width, height;
+	int32_t min_width, min_height, max_width, max_height;
+	int32_t width_inc, height_inc;
+	int32_t min_aspect[2], max_aspect[2];
+	int32_t base_width, base_height;
+	uint32_t gravity;
+};
+_Static_assert(sizeof(struct size_hints) == 18 * 4, "ICCCM 4.1.2.3");
+_Static_assert(sizeof(*((struct wlr_xwayland_surface *)0)->size_hints) == sizeof(struct size_hints),
+	       "wlroots");
+
+/* The flags of the protocol are those of the property. */
 static void update_hints(struct x11_window *self)
 {
-	const struct wlr_xwayland_surface_size_hints *from = self->x11->size_hints;
 	struct gui_hints hints = {0};
+	struct size_hints from;
 
-	if (from) {
-		hints.flags = from->flags & HINTS_KNOWN;
-		hints.min_width = positive(from->min_width);
-		hints.min_height = positive(from->min_height);
-		hints.max_width = positive(from->max_width);
-		hints.max_height = positive(from->max_height);
-		hints.width_inc = positive(from->width_inc);
-		hints.height_inc = positive(from->height_inc);
-		hints.base_width = positive(from->base_width);
-		hints.base_height = positive(from->base_height);
+	if (self->x11->size_hints) {
+		memcpy(&from, self->x11->size_hints, sizeof(from));
+		hints.flags = from.flags & HINTS_KNOWN;
+		hints.min_width = positive(from.min_width);
+		hints.min_height = positive(from.min_height);
+		hints.max_width = positive(from.max_width);
+		hints.max_height = positive(from.max_height);
+		hints.width_inc = positive(from.width_inc);
+		hints.height_inc = positive(from.height_inc);
+		hints.base_width = positive(from.base_width);
+		hints.base_height = positive(from.base_height);
 	}
 	window_set_hints(&self->window, &hints);
 	if (self->x11->hints_urgency)

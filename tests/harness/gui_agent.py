@@ -749,6 +749,8 @@ def check_x11():
         term = daemon.window(title="term")
         need((term.class_name, term.instance) == ("XTerm", "xterm"), f"class {term.class_name} {term.instance}")
         need(term.hints[0] & 0x150 == 0x150 and term.hints[5] == 6, f"hints {term.hints}")
+        base, step = term.hints[7:9], term.hints[5:7]
+        need(base[0] > 0 and [(size - b) / s for size, b, s in zip(term.box[2:], base, step)] == [40, 10], f"hints {term.hints}, box {term.box}")
         daemon.place(term, 333, 222, 400, 300)
         daemon.until(lambda: term.dump[:2] == (400, 300), "the daemon's size")
         daemon.until(lambda: tree_of(s, "term") == [333, 222, 400, 300], "the daemon's place in X11")
