@@ -18,7 +18,7 @@ _qube() {
     -1:*) choices='clone create disposable kill log ls prefs remove run shutdown start tags volume' ;;
     0:ls) choices=--json ;;
     0:create) ;;
-    0:prefs) choices="--json $(_qube_names)" ;;
+    0:prefs | 0:tags | 0:volume) choices="--json $(_qube_names)" ;;
     0:run) choices="--user --gui --disposable $(_qube_names)" ;;
     0:*) choices=$(_qube_names) ;;
     1:create) choices='AppVM TemplateVM StandaloneVM' ;;

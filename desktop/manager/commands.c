@@ -4,10 +4,12 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A handler answers with an exit code, or the job that it has begun will. */
 #define PENDING (-1)
@@ -369,25 +371,77 @@ static int command_prefs(struct call *call)
 	return saved(call);
 }
 
+/* Of a template that lies on a disk of its own, that disk. Whether it is there. */
+static bool list_volume(const struct call *call, FILE *out, const char *name, const char *path,
+			bool first)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	long long size, used;
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	size = (long long)lseek(fd, 0, SEEK_END);
+	used = !fstat(fd, &st) && S_ISREG(st.st_mode) ? (long long)st.st_blocks * 512 : size;
+	close(fd);
+	if (!call->json) {
+		fprintf(out, "%-9s %s %lld %lld\n", name, path, size >> 20, used >> 20);
+		return true;
+	}
+	fputs(first ? "{" : ",\n {", out);
+	json_pair(out, "name", name, ", ");
+	json_pair(out, "path", path, ", ");
+	fprintf(out, "\"size_mib\": %lld, \"used_mib\": %lld}", size >> 20, used >> 20);
+	return true;
+}
+
 /* Its volumes as files: path, size, what of it is used. */
 static int command_volume(struct call *call)
 {
 	static const char *const names[] = {"root", "private", "volatile"};
 	const struct qube *qube = wanted(call);
+	char *text = NULL;
+	bool first = true;
+	size_t size;
+	FILE *out;
 
 	if (!qube)
 		return fail(call);
+	out = open_memstream(&text, &size);
+	if (!out)
+		return 1;
+	fputs(call->json ? "[" : "", out);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const struct qube *owner = i ? qube : qube_root_owner(&call->manager->config, qube);
 		char path[PATH_MAX];
-		struct stat st;
 
 		place_of(call->manager, path, "l/qubes/%s/%s.img", owner->name, names[i]);
-		if (!stat(path, &st))
-			reply_text(call->client, 'o', "%-9s %s %lld %lld\n", names[i], path,
-				   (long long)st.st_size >> 20, (long long)st.st_blocks >> 11);
+		if (list_volume(call, out, names[i], path, first))
+			first = false;
 	}
-	return 0;
+	fputs(call->json ? "]\n" : "", out);
+	return send_stream(call, out, &text);
+}
+
+static int show_tags(struct call *call, const struct qube *qube)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return 1;
+	fputs(call->json ? "[" : "", out);
+	for (size_t i = 0; i < qube->tag_count; i++) {
+		if (call->json) {
+			fputs(i ? ", " : "", out);
+			json_text(out, qube->tags[i]);
+		} else {
+			fprintf(out, "%s\n", qube->tags[i]);
+		}
+	}
+	fputs(call->json ? "]\n" : "", out);
+	return send_stream(call, out, &text);
 }
 
 /* tags NAME [add|del TAG] */
@@ -398,11 +452,8 @@ static int command_tags(struct call *call)
 
 	if (!qube)
 		return fail(call);
-	if (call->count < 3) {
-		for (size_t i = 0; i < qube->tag_count; i++)
-			reply_text(call->client, 'o', "%s\n", qube->tags[i]);
-		return 0;
-	}
+	if (call->count < 3)
+		return show_tags(call, qube);
 	if (!strcmp(call->words[1], "add")) {
 		rc = qube_add_tag(qube, call->words[2], &call->problem);
 	} else {

@@ -99,8 +99,9 @@ static int usage(FILE *out)
 	      "       qube start NAME          qube shutdown NAME       qube kill NAME\n"
 	      "       qube run [--user USER] [--gui] [--disposable] NAME COMMAND …\n"
 	      "       qube prefs [--json] NAME [PROPERTY [VALUE|--default]]\n"
-	      "       qube tags NAME [add|del TAG]\n"
-	      "       qube disposable NAME     qube volume NAME         qube log NAME\n"
+	      "       qube tags [--json] NAME [add|del TAG]\n"
+	      "       qube volume [--json] NAME\n"
+	      "       qube disposable NAME     qube log NAME\n"
 	      "See qube(1).\n",
 	      out);
 	return out == stdout ? 0 : 2;

@@ -197,6 +197,14 @@ static void test_preferences(void **state)
 		sh("qube prefs --json work | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"label\"])'"),
 		0);
 	assert_string_equal(out, "blue\n");
+	assert_int_equal(
+		sh("qube tags work add mail; qube tags --json work; qube tags work del mail; qube tags --json work; "
+		   "mkdir -p lib/qubes/work; truncate -s 3M lib/qubes/work/private.img; qube volume --json work | "
+		   "python3 -c 'import json, sys; v = {x[\"name\"]: x for x in json.load(sys.stdin)}; "
+		   "print(*v, v[\"private\"][\"size_mib\"], v[\"private\"][\"used_mib\"])'; "
+		   "qube volume work | grep -c private; rm lib/qubes/work/private.img"),
+		0);
+	assert_string_equal(out, "[\"mail\"]\n[]\nroot private 3 0\n1\n");
 }
 
 static void test_clone_and_remove(void **state)
