@@ -11,13 +11,6 @@
 #include "../../hypervisor/drivers/iommu/amdvi/ivrs.c"
 #include "fake_amdvi.h"
 
-static int no_unit(const struct acpi *acpi, bool want, struct iommu_caps *ret_caps)
-{
-	(void)acpi;
-	(void)want;
-	(void)ret_caps;
-	return -ENODEV;
-}
 const struct iommu_ops vtd_ops = {.name = "VT-d", .init = no_unit};
 
 #define UNIT	BDF(0, 1, 0)
@@ -110,20 +103,12 @@ static void put_devices(void)
 static int setup(void **state)
 {
 	(void)state;
-	fixture_reset();
+	fixture_reset(fake_amdvi_dma);
 	fake_amdvi_reset();
 	amdvi_unit_count = segment_count = described_ioapic_count = 0;
 	memset(segments, 0, sizeof(segments));
 	mm_max = 0x100000;
 	header = 1U << 27 | 0xf;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_unmap_all(&acpi_memory);
-	fake_heap_reset();
 	return 0;
 }
 
@@ -135,20 +120,6 @@ static void start(void)
 	fake_log_clear();
 	assert_int_equal(iommu_domain_init(&d0), 0);
 	assert_int_equal(iommu_domain_init(&d1), 0);
-}
-
-static bool reaches(unsigned id, uint64_t gfn, bool write, uint64_t mfn)
-{
-	uint64_t got = 0;
-
-	return fake_amdvi_dma(id, gfn << 12, write, &got) && got == mfn;
-}
-
-static bool refused(unsigned id, uint64_t gfn, bool write)
-{
-	uint64_t got;
-
-	return !fake_amdvi_dma(id, gfn << 12, write, &got);
 }
 
 /* ---- Start ---- */
@@ -340,56 +311,17 @@ static void flush_rules(void **state)
 	assert_true(reaches(EDU, 0x100, true, 0x250));
 }
 
-#define MODEL_PAGES 0x1000
-
 static void random_dma(bool caches_absent, uint64_t seed)
 {
-	static struct {
-		uint64_t mfn;
-		unsigned flags;
-	} model[MODEL_PAGES];
-	uint64_t got;
-
 	setup(NULL);
 	fake_amdvi.caches_absent = caches_absent;
 	if (caches_absent)
 		header |= 1U << 26;
 	start();
-	memset(model, 0, sizeof(model));
-	fake_random_seed(seed);
 	assert_true(refused(EDU, 1, true));
 	assert_int_equal(iommu_assign(device(EDU), &d0), 0);
 	assert_true(refused(EDU, 1, true));
-	for (unsigned step = 0; step < 3000; step++) {
-		unsigned order = fake_random() % 4 ? 0 : 9, flags = 1 + fake_random() % 3;
-		uint64_t gfn = fake_random() % MODEL_PAGES >> order << order;
-		uint64_t mfn = gfn ^ (fake_random() % 2 ? 0x1000 : 0x2000);
-		bool unmap = fake_random() % 3 == 0;
-
-		if (unmap)
-			assert_int_equal(iommu_unmap(&d0, gfn_from(gfn), order), 0);
-		else
-			map_one(&d0, gfn, mfn, order, flags);
-		for (uint64_t i = 0; i < 1UL << order; i++) {
-			model[gfn + i].mfn = mfn + i;
-			model[gfn + i].flags = unmap ? 0 : flags;
-		}
-		if (fake_random() % 8 == 0)
-			iommu_flush(&d0, gfn_from(0), 0);
-		else
-			iommu_flush(&d0, gfn_from(gfn), 1UL << order);
-		for (unsigned i = 0; i < 4; i++) {
-			uint64_t at = fake_random() % 4 ? gfn + fake_random() % (1UL << order)
-							: fake_random() % MODEL_PAGES;
-			bool write = fake_random() & 1;
-			bool may = model[at].flags & (write ? IOMMU_WRITE : IOMMU_READ);
-
-			assert_int_equal(fake_amdvi_dma(EDU, at << 12, write, &got), may);
-			if (may)
-				assert_int_equal(got, model[at].mfn);
-		}
-		fake_log_clear();
-	}
+	fixture_random_dma(EDU, seed);
 	assert_int_equal(iommu_assign(device(EDU), NULL), 0);
 	assert_true(refused(EDU, 0, false));
 	release_domain(&d0);
@@ -471,11 +403,6 @@ static void reserved_regions(void **state)
 }
 
 /* ---- A unit that fails, or has much to say ---- */
-
-static bool masters(unsigned bdf)
-{
-	return pci_conf_read((sbdf_t){bdf}, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
-}
 
 static void dead_unit_at_run_time(void **state)
 {

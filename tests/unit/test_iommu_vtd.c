@@ -11,13 +11,6 @@
 #include "../../hypervisor/drivers/iommu/vtd/vtd.h"
 #include "fake_vtd.h"
 
-static int no_unit(const struct acpi *acpi, bool want, struct iommu_caps *ret_caps)
-{
-	(void)acpi;
-	(void)want;
-	(void)ret_caps;
-	return -ENODEV;
-}
 const struct iommu_ops amdvi_ops = {.name = "AMD-Vi", .init = no_unit};
 
 #define EDU   BDF(0, 3, 0)
@@ -68,17 +61,9 @@ static void put_devices(void)
 static int setup(void **state)
 {
 	(void)state;
-	fixture_reset();
+	fixture_reset(fake_vtd_dma);
 	fake_vtd_reset();
 	vtd_unit_count = 0;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_unmap_all(&acpi_memory);
-	fake_heap_reset();
 	return 0;
 }
 
@@ -90,20 +75,6 @@ static void start(void)
 	fake_log_clear();
 	assert_int_equal(iommu_domain_init(&d0), 0);
 	assert_int_equal(iommu_domain_init(&d1), 0);
-}
-
-static bool reaches(unsigned bdf, uint64_t gfn, bool write, uint64_t mfn)
-{
-	uint64_t got = 0;
-
-	return fake_vtd_dma(bdf, gfn << 12, write, &got) && got == mfn;
-}
-
-static bool refused(unsigned bdf, uint64_t gfn, bool write)
-{
-	uint64_t got;
-
-	return !fake_vtd_dma(bdf, gfn << 12, write, &got);
 }
 
 /* ---- Start ---- */
@@ -340,23 +311,13 @@ static void flush_sizes(void **state)
 	assert_int_equal(fake_vtd.domain_flushes, 1);
 }
 
-#define MODEL_PAGES 0x1000
-
 static void random_dma(uint64_t cap, uint64_t ecap, uint64_t seed)
 {
-	static struct {
-		uint64_t mfn;
-		unsigned flags;
-	} model[MODEL_PAGES];
-	uint64_t got;
-
 	setup(NULL);
 	fake_vtd.cap = cap;
 	fake_vtd.ecap = ecap;
 	fake_shadowed = !(ecap & 1);
 	start();
-	memset(model, 0, sizeof(model));
-	fake_random_seed(seed);
 	/* The unit may remember that there was nothing, and reads what is in memory, not in caches. */
 	assert_true(refused(EDU, 1, true));
 	assert_true(refused(OLD_A, 1, true));
@@ -364,37 +325,7 @@ static void random_dma(uint64_t cap, uint64_t ecap, uint64_t seed)
 	assert_true(refused(NVME, 1, true));
 	assert_int_equal(fake_log_count("0000:00:02.0 at 0x1000 refused: reason 2"), 1);
 	assert_true(refused(EDU, 1, true));
-	for (unsigned step = 0; step < 3000; step++) {
-		unsigned order = fake_random() % 4 ? 0 : 9, flags = 1 + fake_random() % 3;
-		uint64_t gfn = fake_random() % MODEL_PAGES >> order << order;
-		uint64_t mfn = gfn ^ (fake_random() % 2 ? 0x1000 : 0x2000);
-		bool unmap = fake_random() % 3 == 0;
-
-		if (unmap)
-			assert_int_equal(iommu_unmap(&d0, gfn_from(gfn), order), 0);
-		else
-			map_one(&d0, gfn, mfn, order, flags);
-		for (uint64_t i = 0; i < 1UL << order; i++) {
-			model[gfn + i].mfn = mfn + i;
-			model[gfn + i].flags = unmap ? 0 : flags;
-		}
-		if (fake_random() % 8 == 0)
-			iommu_flush(&d0, gfn_from(0), 0);
-		else
-			iommu_flush(&d0, gfn_from(gfn), 1UL << order);
-		assert_false(iommu_is_dirty(&d0));
-		for (unsigned i = 0; i < 4; i++) {
-			uint64_t at = fake_random() % 4 ? gfn + fake_random() % (1UL << order)
-							: fake_random() % MODEL_PAGES;
-			bool write = fake_random() & 1;
-			bool may = model[at].flags & (write ? IOMMU_WRITE : IOMMU_READ);
-
-			assert_int_equal(fake_vtd_dma(EDU, at << 12, write, &got), may);
-			if (may)
-				assert_int_equal(got, model[at].mfn);
-		}
-		fake_log_clear();
-	}
+	fixture_random_dma(EDU, seed);
 	assert_int_equal(iommu_assign(device(EDU), NULL), 0);
 	assert_true(refused(EDU, 0, false));
 	release_domain(&d0);
@@ -538,11 +469,6 @@ static void virtual_functions(void **state)
 }
 
 /* ---- A unit that fails at run time ---- */
-
-static bool masters(unsigned bdf)
-{
-	return pci_conf_read((sbdf_t){bdf}, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
-}
 
 static void dead_unit_at_run_time(void **state)
 {
