@@ -44,6 +44,19 @@ const char *memmap_type_name(uint32_t type)
 	}
 }
 
+/* UEFI lists many neighbours of one kind; joining them keeps long maps in bounds. */
+static int append_merged(struct memmap *map, uint64_t start, uint64_t end, uint32_t type)
+{
+	if (map->nr > 0 && map->r[map->nr - 1].end == start && map->r[map->nr - 1].type == type) {
+		map->r[map->nr - 1].end = end;
+		return 0;
+	}
+	if (map->nr == MEMMAP_MAX_REGIONS)
+		return -E2BIG;
+	map->r[map->nr++] = (struct memmap_region){.start = start, .end = end, .type = type};
+	return 0;
+}
+
 int memmap_add(struct memmap *map, uint64_t start, uint64_t size, uint32_t type)
 {
 	uint64_t end;
@@ -58,16 +71,7 @@ int memmap_add(struct memmap *map, uint64_t start, uint64_t size, uint32_t type)
 	end = size > MEMMAP_PADDR_LIMIT - start ? MEMMAP_PADDR_LIMIT : start + size;
 	if (type < MEMMAP_RAM || type > MEMMAP_PMEM)
 		type = MEMMAP_RESERVED;
-
-	/* UEFI lists many neighbours of one kind; joining them here keeps long maps in bounds. */
-	if (map->nr > 0 && map->r[map->nr - 1].end == start && map->r[map->nr - 1].type == type) {
-		map->r[map->nr - 1].end = end;
-		return 0;
-	}
-	if (map->nr == MEMMAP_MAX_REGIONS)
-		return -E2BIG;
-	map->r[map->nr++] = (struct memmap_region){.start = start, .end = end, .type = type};
-	return 0;
+	return append_merged(map, start, end, type);
 }
 
 /*
@@ -99,18 +103,6 @@ static uint32_t type_at(const struct memmap *in, uint64_t pos, uint64_t *ret_nex
 	}
 	*ret_next = next;
 	return type;
-}
-
-static int append_merged(struct memmap *map, uint64_t start, uint64_t end, uint32_t type)
-{
-	if (map->nr > 0 && map->r[map->nr - 1].end == start && map->r[map->nr - 1].type == type) {
-		map->r[map->nr - 1].end = end;
-		return 0;
-	}
-	if (map->nr == MEMMAP_MAX_REGIONS)
-		return -E2BIG;
-	map->r[map->nr++] = (struct memmap_region){.start = start, .end = end, .type = type};
-	return 0;
 }
 
 /* Aligns RAM inwards and removes RAM regions that hold no whole page. */
