@@ -4,6 +4,8 @@
 #include "qubesdb-client.h"
 #include "stream.h"
 
+#include "../qrexec/lib/socket.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,11 +39,11 @@ qdb_handle_t qdb_open(const char *qube)
 	handle->last = &handle->first;
 	dir = dir ? dir : "/run/qubes";
 	snprintf(path, sizeof(path), "%s/qubesdb%s%s.sock", dir, qube ? "." : "", qube ? qube : "");
-	handle->fd = socket_connect(path);
+	handle->fd = socket_connect(path, 0);
 	if (handle->fd < 0 && errno == EACCES) {
 		snprintf(path, sizeof(path), "%s/qubesdb%s%s.ro.sock", dir, qube ? "." : "",
 			 qube ? qube : "");
-		handle->fd = socket_connect(path);
+		handle->fd = socket_connect(path, 0);
 	}
 	if (handle->fd >= 0)
 		return handle;

@@ -42,8 +42,4 @@ int stream_fd(const struct stream *stream);
 short stream_events(const struct stream *stream);
 void stream_polled(struct stream *stream, short revents);
 
-/* A Unix socket: listening at a path (replaces what is there), or connected to one. -1: errno. */
-int socket_listen(const char *path, unsigned int mode);
-int socket_connect(const char *path);
-
 #endif

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "broker.h"
 
+#include "../lib/socket.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -114,7 +116,7 @@ static int connect_target(const char *target)
 	if (snprintf(path, sizeof(path), "%s/qrexec.%s", broker.socket_dir, target) >=
 	    (int)sizeof(path))
 		return -1;
-	return socket_connect(path);
+	return socket_connect(path, SOCK_NONBLOCK);
 }
 
 static int connect_call(struct call *call, int fd)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "socket.h"
 #include "stream.h"
 
 /* A question to the user can take long: a day. So can the start of a qube that has to be made first. */
@@ -17,7 +18,7 @@
 
 static int open_control(struct call_channel *call, const char *path)
 {
-	int fd = socket_connect(path);
+	int fd = socket_connect(path, SOCK_NONBLOCK);
 
 	*call = (struct call_channel){.control.fd = -1};
 	return fd < 0 ? -errno : channel_init(&call->control, NULL, fd);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -219,51 +217,6 @@ void channel_polled(struct channel *channel, short revents)
 {
 	if (channel->vchan && revents)
 		libvchan_wait(channel->vchan);
-}
-
-static bool address_of(const char *path, struct sockaddr_un *ret_address)
-{
-	*ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(ret_address->sun_path)) {
-		errno = ENAMETOOLONG;
-		return false;
-	}
-	strcpy(ret_address->sun_path, path);
-	return true;
-}
-
-int socket_listen(const char *path, unsigned int mode)
-{
-	struct sockaddr_un address;
-	int fd;
-
-	if (!address_of(path, &address))
-		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	unlink(path);
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, mode) &&
-	    !listen(fd, SOMAXCONN))
-		return fd;
-	close(fd);
-	return -1;
-}
-
-int socket_connect(const char *path)
-{
-	struct sockaddr_un address;
-	int fd;
-
-	if (!address_of(path, &address))
-		return -1;
-	/* A Unix socket connects at once or fails at once, as it does not wait for a full queue. */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
 }
 
 int vchan_wait_client(libvchan_t *vchan, int seconds)

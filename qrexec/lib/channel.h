@@ -44,9 +44,6 @@ int channel_fd(const struct channel *channel);
 short channel_events(const struct channel *channel);
 void channel_polled(struct channel *channel, short revents);
 
-/* A Unix socket: listening at a path (replaces what is there), or connected to one. -1: errno. */
-int socket_listen(const char *path, unsigned int mode);
-int socket_connect(const char *path);
 /* Waits until a server has its client, at most `seconds`. */
 int vchan_wait_client(libvchan_t *vchan, int seconds);
 /* Connects, at most `seconds` (0: no limit). NULL: errno. */

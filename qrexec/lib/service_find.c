@@ -2,6 +2,7 @@
 // What is behind the name of a service: a program, a socket, or a port of TCP.
 #define _GNU_SOURCE
 #include "service.h"
+#include "socket.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Symbolic links to this path, which need not exist, stand for TCP: /dev/tcp[/HOST[/PORT]]. */
@@ -114,22 +114,6 @@ bool service_find(const struct service_dirs *dirs, const char *full, enum servic
 	return false;
 }
 
-static int connect_unix(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -1;
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 static int connect_tcp(const char *host, const char *port)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -177,7 +161,7 @@ int service_connect(const struct service_call *call, enum service_kind kind, con
 		    const struct service_config *config)
 {
 	int fd = kind == SERVICE_TCP ? connect_tcp(path, path + strlen(path) + 1)
-				     : connect_unix(path);
+				     : socket_connect(path, 0);
 
 	if (fd < 0 || config->skip_descriptor || send_descriptor(fd, call))
 		return fd;

@@ -5,6 +5,7 @@
 #include "../agent/peers.h"
 #include "../lib/call.h"
 #include "../lib/service.h"
+#include "../lib/socket.h"
 #include "../service/qfile.h"
 
 #include <errno.h>

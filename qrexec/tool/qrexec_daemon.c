@@ -2,6 +2,7 @@
 // qrexec-daemon: dom0's end of one qube. Judges the qube's calls by the policy and brings the ends together.
 #define _GNU_SOURCE
 #include "../daemon/broker.h"
+#include "../lib/socket.h"
 
 #include <errno.h>
 #include <getopt.h>

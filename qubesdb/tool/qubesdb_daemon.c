@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // qubesdb-daemon: the database of one qube, in dom0, or its copy in the qube.
 #define _GNU_SOURCE
+#include "../../qrexec/lib/socket.h"
 #include "../base.h"
 
 #include <errno.h>

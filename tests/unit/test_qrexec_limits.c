@@ -2,6 +2,7 @@
 // Many calls at once, floods, slow readers, calls that are never finished: daemon and agent keep to fixed numbers of
 // descriptors and to fixed memory, and go on with everybody else.
 // links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/call.c qrexec/lib/channel.c qrexec/lib/wire.c qrexec/lib/link.c
+// links: qrexec/lib/socket.c
 // links: qrexec/lib/pieces.c qrexec/lib/stream.c vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c
 // links: vchan/rendezvous.c vchan/xen.c vchan/xen_dev.c vchan/xs.c vchan/end.c
 // cflags: -D_GNU_SOURCE
@@ -19,6 +20,7 @@
 
 #include "../../qrexec/lib/call.h"
 #include "../../qrexec/lib/link.h"
+#include "../../qrexec/lib/socket.h"
 #include "../../qrexec/lib/stream.h"
 
 static const char policy[] =
@@ -190,7 +192,7 @@ static void test_200_calls_from_dom0(void **state)
 
 static int connect_to(const char *path)
 {
-	int fd = socket_connect(path);
+	int fd = socket_connect(path, SOCK_NONBLOCK);
 
 	assert_true(fd >= 0);
 	return fd;

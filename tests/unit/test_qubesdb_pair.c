@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // QubesDB end to end: both daemons, commands and library over the local transport; the programs run under ASan too.
-// links: tests/unit/shell.c qubesdb/library.c qubesdb/socket.c qubesdb/wire.c
+// links: tests/unit/shell.c qubesdb/library.c qrexec/lib/socket.c qubesdb/wire.c
 #define _GNU_SOURCE
 #include "shell.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Unix sockets at a path, for the daemon and the library.
+// Unix sockets at a path.
 #define _GNU_SOURCE
-#include "stream.h"
+#include "socket.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,7 +35,7 @@ int socket_listen(const char *path, unsigned int mode)
 	unlink(path);
 	/* The mode is set before there is anybody to accept. */
 	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, mode) &&
-	    !listen(fd, 128))
+	    !listen(fd, SOMAXCONN))
 		return fd;
 	error = errno;
 	close(fd);
@@ -42,14 +43,15 @@ int socket_listen(const char *path, unsigned int mode)
 	return -1;
 }
 
-int socket_connect(const char *path)
+int socket_connect(const char *path, int flags)
 {
 	struct sockaddr_un address;
 	int fd, error;
 
 	if (!address_of(path, &address))
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Without waiting for a full queue, a Unix socket connects at once or fails at once. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		error = errno;
 		close(fd);
