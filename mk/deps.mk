@@ -11,7 +11,7 @@ DEPS_IMAGES := \
 	busybox-static cpio kmod xz-utils zstd e2fsprogs mmdebstrap
 DEPS_DESKTOP := \
 	libxml2-dev libwlroots-dev libwayland-dev wayland-protocols libxkbcommon-dev libpixman-1-dev libdrm-dev libxcb1-dev \
-	libgtk-3-dev libnotify-dev libconfig-dev libseccomp-dev libpam0g-dev
+	libgtk-3-dev libxi-dev libnotify-dev libconfig-dev libseccomp-dev libpam0g-dev
 DEPS_TEST := \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	libcmocka-dev libzydis-dev acpica-tools spin groff-base procps \

@@ -29,7 +29,7 @@ all: gui
 GUI_DAEMON_SRCS := $(sort $(wildcard gui/daemon/*.c))
 GUI_DAEMON_OBJS := $(GUI_DAEMON_SRCS:%=$(O)/gui/obj/%.o)
 GUI_DAEMON_POLICY := $(patsubst %,$(O)/gui/obj/%.o,$(sort $(wildcard qrexec/policy/*.c)))
-GUI_DAEMON_PACKAGES := gtk+-3.0 libnotify libconfig libseccomp x11 xext
+GUI_DAEMON_PACKAGES := gtk+-3.0 libnotify libconfig libseccomp x11 xext xi
 GUI_DAEMON_CFLAGS := $(shell pkg-config --cflags $(GUI_DAEMON_PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g') \
 	-Wno-deprecated-declarations
 GUI_DAEMON_LIBS := $(shell pkg-config --libs $(GUI_DAEMON_PACKAGES) 2>/dev/null)

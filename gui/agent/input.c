@@ -6,6 +6,7 @@
 #include "cursor.h"
 #include "surface.h"
 #include "window.h"
+#include "x11_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -286,10 +287,30 @@ static void focus_in(struct input *input, struct window *window)
 	window_set_flags(window, window->flags & ~GUI_FLAG_ATTENTION);
 }
 
+/* The user has turned to something else. Programs of X11 wait for the click that their menus have grabbed. */
+static void end_all_menus(struct input *input)
+{
+	const struct window *window;
+
+	if (wlr_seat_pointer_has_grab(input->seat) && !input->seat->drag)
+		wlr_seat_pointer_end_grab(input->seat);
+	wl_list_for_each(window, &input->agent->windows, link)
+	{
+		if (window->x11_window && window->override_redirect && window->mapped) {
+			x11_client_click_outside(input->agent);
+			return;
+		}
+	}
+}
+
 void input_focus(struct agent *agent, struct window *window, const struct gui_focus *focus)
 {
 	if (focus->mode == MODE_GRAB || focus->mode == MODE_UNGRAB)
 		return;
+	/* A popup never has it by itself: it is to go. */
+	if (focus->type == GUI_EVENT_FOCUS_OUT && window->override_redirect &&
+	    agent->input->focus != window)
+		end_all_menus(agent->input);
 	if (focus->type == GUI_EVENT_FOCUS_IN && window->surface)
 		focus_in(agent->input, window);
 	else if (focus->type == GUI_EVENT_FOCUS_OUT && agent->input->focus == window)

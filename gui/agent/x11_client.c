@@ -64,6 +64,57 @@ bool x11_client_awaits(const struct agent *agent)
 	return agent->x11_client && agent->x11_client->awaits;
 }
 
+static xcb_extension_t xtest = {.name = "XTEST"};
+
+/* XTEST 2.2, FakeInput; libxcb has it in a library of its own. */
+static void fake_input(struct x11_client *client, uint8_t type, uint8_t detail)
+{
+	struct {
+		uint8_t major, minor; /* libxcb fills in the major one, and the length */
+		uint16_t length;
+		uint8_t type, detail;
+		uint8_t unused[2];
+		uint32_t delay, root;
+		uint8_t unused_too[8];
+		int16_t x, y;
+		uint8_t unused_again[7], device;
+	} request = {.type = type, .detail = detail, .root = client->root};
+	const xcb_protocol_request_t protocol = {.count = 1,
+						 .ext = &xtest,
+						 .opcode = 2,
+						 .isvoid = 1};
+	struct iovec parts[3] = {[2] = {.iov_base = &request, .iov_len = sizeof(request)}};
+
+	_Static_assert(sizeof(request) == 36, "nine words");
+	/* The two before are libxcb's. */
+	xcb_send_request(client->xcb, 0, parts + 2, &protocol);
+}
+
+void x11_client_click_outside(struct agent *agent)
+{
+	struct x11_client *client = agent->x11_client;
+	const uint32_t shown[] = {0, 0, XCB_STACK_MODE_ABOVE}, hidden[] = {-10u, -10u};
+	const uint16_t place = XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y;
+
+	const xcb_query_extension_reply_t *extension;
+
+	if (!client || !client->xcb)
+		return;
+	extension = xcb_get_extension_data(client->xcb, &xtest);
+	if (!extension || !extension->present)
+		return;
+	/* Our window takes the click when nobody has grabbed the pointer. It has no picture, but is above all others. */
+	xcb_configure_window(client->xcb, client->window, place | XCB_CONFIG_WINDOW_STACK_MODE,
+			     shown);
+	xcb_map_window(client->xcb, client->window);
+	fake_input(client, XCB_MOTION_NOTIFY, 0);
+	fake_input(client, XCB_BUTTON_PRESS, XCB_BUTTON_INDEX_1);
+	fake_input(client, XCB_BUTTON_RELEASE, XCB_BUTTON_INDEX_1);
+	xcb_unmap_window(client->xcb, client->window);
+	xcb_configure_window(client->xcb, client->window, place, hidden);
+	xcb_flush(client->xcb);
+}
+
 static void take_awaited(struct x11_client *client)
 {
 	xcb_generic_error_t *error = NULL;
@@ -184,6 +235,7 @@ void x11_client_connect(struct agent *agent, const char *display)
 	/* Events that arrive together with a reply wait in memory: the descriptor does not show them. */
 	wl_event_source_check(client->source);
 	tray_start(client);
+	xcb_prefetch_extension_data(client->xcb, &xtest);
 	xcb_flush(client->xcb);
 }
 

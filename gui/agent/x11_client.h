@@ -60,6 +60,8 @@ void x11_client_flush(struct x11_client *client);
  */
 void x11_client_await(struct agent *agent);
 bool x11_client_awaits(const struct agent *agent);
+/* A click that only those see who have grabbed the pointer, as menus do: it is in no program's window. */
+void x11_client_click_outside(struct agent *agent);
 
 /* tray.c */
 

@@ -165,6 +165,7 @@ struct gui_cursor {
 #define GUI_EVENT_LEAVE	      8u
 #define GUI_EVENT_FOCUS_IN    9u
 #define GUI_EVENT_FOCUS_OUT   10u
+#define GUI_DETAIL_NONLINEAR  3u /* of focus events */
 
 struct gui_key {
 	uint32_t type;

@@ -162,6 +162,7 @@ int model_user_key(struct model *model, struct window *window, const struct gui_
 	if (key->keycode > 255 || (press && congested(model)))
 		return 0;
 	set_bit(model->pressed, key->keycode, press);
+	model->in_use = model->in_use || press;
 	return model_send(model, GUI_KEYPRESS, window->id, key, sizeof(*key));
 }
 
@@ -171,6 +172,7 @@ int model_user_button(struct model *model, struct window *window, const struct g
 
 	if (button->button > 31 || (press && congested(model)))
 		return 0;
+	model->in_use = model->in_use || press;
 	if (press)
 		model->buttons |= 1u << button->button;
 	else
@@ -222,6 +224,32 @@ int model_user_focus(struct model *model, struct window *window, bool in, uint32
 	model->has_focus = in;
 	model->focused = window->id;
 	return rc ? rc : model_send(model, GUI_FOCUS, window->id, &focus, sizeof(focus));
+}
+
+struct turning {
+	struct model *model;
+	int rc;
+};
+
+static void leave_popup(void *ctx, struct window *window)
+{
+	struct turning *turning = ctx;
+	struct gui_focus focus = {.type = GUI_EVENT_FOCUS_OUT, .detail = GUI_DETAIL_NONLINEAR};
+
+	if (window->override_redirect && window->mapped && !turning->rc)
+		turning->rc = model_send(turning->model, GUI_FOCUS, window->id, &focus,
+					 sizeof(focus));
+}
+
+int model_user_elsewhere(struct model *model)
+{
+	struct turning turning = {.model = model};
+
+	if (!model->in_use || congested(model))
+		return 0;
+	model->in_use = false;
+	model_each(model, leave_popup, &turning);
+	return turning.rc;
 }
 
 int model_send_configure(struct model *model, struct window *window)

@@ -109,6 +109,7 @@ struct model {
 	uint32_t buttons;    /* bit n: button n */
 	uint32_t focused;    /* window that has the focus, if has_focus */
 	bool has_focus;
+	bool in_use; /* the user has pressed something here, and then nothing elsewhere that was told */
 	const char *problem; /* why the last message ended the session */
 };
 
@@ -137,6 +138,11 @@ int model_user_crossing(struct model *model, struct window *window,
 			const struct gui_crossing *crossing, const uint8_t keys[32]);
 int model_user_focus(struct model *model, struct window *window, bool in, uint32_t mode,
 		     uint32_t detail, const uint8_t keys[32]);
+/*
+ * A button was pressed that is no press in one of the qube's windows: popups are told that the focus is elsewhere. Once, until the
+ * user presses something in this qube again: it is not to learn when others are clicked.
+ */
+int model_user_elsewhere(struct model *model);
 /* The window has this place now, by the user or the window manager. */
 int model_user_place(struct model *model, struct window *window, const struct rect *rect);
 /* The states that the window has now, of GUI_FLAG_FULLSCREEN, GUI_FLAG_MINIMIZE, VIEW_MAXIMIZE. */

@@ -127,6 +127,9 @@ static void on_destroy(void *ctx, struct window *window)
 
 	if (view->fullscreen == frame)
 		bar_hide(view);
+	input_popup(frame, false);
+	if (view->entered == frame)
+		view->entered = NULL;
 	paint_forget(frame);
 	g_hash_table_remove(view->by_inner, GUINT_TO_POINTER(frame->inner));
 	g_hash_table_remove(view->by_outer, frame->outer);
@@ -249,6 +252,7 @@ static void on_show(void *ctx, struct window *window)
 	frame->shown = true;
 	frame->placing = !window->override_redirect && has_manager(view);
 	gdk_window_show(frame->outer);
+	input_popup(frame, window->override_redirect);
 	paint_damage(frame, &all);
 	bar_raise(view);
 }
@@ -261,6 +265,7 @@ static void on_hide(void *ctx, struct window *window)
 	if (view->fullscreen == frame)
 		bar_hide(view);
 	frame->shown = false;
+	input_popup(frame, false);
 	gdk_window_hide(frame->outer);
 }
 

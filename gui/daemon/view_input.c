@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the user does: pointer events of the inner windows, keys, focus, places and states of the outer ones.
 #include <X11/Xutil.h>
+#include <X11/extensions/XInput2.h>
 #include <string.h>
 
 #include "view_internal.h"
@@ -248,6 +249,10 @@ static void on_crossing(struct frame *frame, const XCrossingEvent *event)
 					.focus = event->focus != 0};
 	uint8_t keys[32];
 
+	if (event->type == EnterNotify)
+		frame->view->entered = frame;
+	else if (frame->view->entered == frame)
+		frame->view->entered = NULL;
 	pressed_keys(frame->view, keys);
 	view_result(frame->view,
 		    model_user_crossing(frame->view->model, frame->window, &crossing, keys));
@@ -281,6 +286,51 @@ static void on_inner_event(struct frame *frame, const XEvent *event)
 	}
 }
 
+/*
+ * X Input 2.1: raw events tell of a press wherever it is, also while somebody has grabbed the pointer, and before
+ * the crossing events of a grab that the press begins. GDK has fetched what comes with the event.
+ */
+static bool take_raw(struct view *view, const XGenericEventCookie *event)
+{
+	const XIRawEvent *raw = event->data;
+
+	if (event->type != GenericEvent || event->extension != view->xi_opcode ||
+	    event->evtype != XI_RawButtonPress)
+		return false;
+	/* Buttons 4 to 7 are wheels: looking further down in another window is no turning to it. */
+	if (raw && (raw->detail < 4 || raw->detail > 7) && view->popups && !view->entered) {
+		view_result(view, model_user_elsewhere(view->model));
+		view_flush(view);
+	}
+	return true;
+}
+
+static void select_raw(struct view *view, bool wanted)
+{
+	unsigned char bits[XIMaskLen(XI_LASTEVENT)] = {0};
+	XIEventMask events;
+
+	events.deviceid = XIAllMasterDevices;
+	events.mask_len = sizeof(bits);
+	events.mask = bits;
+	if (wanted)
+		XISetMask(bits, XI_RawButtonPress);
+	XISelectEvents(view->x, view->root, &events, 1);
+}
+
+void input_popup(struct frame *frame, bool shown)
+{
+	struct view *view = frame->view;
+
+	if (frame->popup == shown || !view->xi_opcode)
+		return;
+	frame->popup = shown;
+	if (shown && !view->popups++)
+		select_raw(view, true);
+	else if (!shown && !--view->popups)
+		select_raw(view, false);
+}
+
 static GdkFilterReturn filter(GdkXEvent *gdk_event, GdkEvent *unused, gpointer data)
 {
 	struct view *view = data;
@@ -291,7 +341,7 @@ static GdkFilterReturn filter(GdkXEvent *gdk_event, GdkEvent *unused, gpointer d
 	if (paint_event(view, event))
 		return GDK_FILTER_REMOVE;
 	if (event->type == GenericEvent)
-		return GDK_FILTER_CONTINUE;
+		return take_raw(view, &event->xcookie) ? GDK_FILTER_REMOVE : GDK_FILTER_CONTINUE;
 	frame = g_hash_table_lookup(view->by_inner, GUINT_TO_POINTER(event->xany.window));
 	if (!frame)
 		return GDK_FILTER_CONTINUE;
@@ -303,6 +353,12 @@ static GdkFilterReturn filter(GdkXEvent *gdk_event, GdkEvent *unused, gpointer d
 
 void input_start(struct view *view)
 {
+	int event, error, major = 2, minor = 3;
+
+	/* The version that GDK has told the server already: a lower one would be an error. */
+	if (!XQueryExtension(view->x, "XInputExtension", &view->xi_opcode, &event, &error) ||
+	    XIQueryVersion(view->x, &major, &minor) != Success || (major == 2 && minor < 1))
+		view->xi_opcode = 0;
 	gdk_window_add_filter(NULL, filter, view);
 	gdk_event_handler_set(handle_event, view, NULL);
 }

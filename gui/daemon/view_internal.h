@@ -41,8 +41,11 @@ struct view {
 	GtkWidget *bar; /* the way back from fullscreen */
 	struct frame *fullscreen;
 	GdkPixbuf *icon;
-	guint32 last_time;  /* of the user's last event in this qube's windows, X11 time */
-	uint32_t swallowed; /* keycode of a shortcut whose release is still to come */
+	guint32 last_time;     /* of the user's last event in this qube's windows, X11 time */
+	int xi_opcode;	       /* of the events of the X Input extension; 0: the display has none */
+	unsigned int popups;   /* that are shown: presses elsewhere matter */
+	struct frame *entered; /* the pointer is in its inner window; NULL: elsewhere */
+	uint32_t swallowed;    /* keycode of a shortcut whose release is still to come */
 };
 
 /*
@@ -59,6 +62,7 @@ struct frame {
 	int margin; /* of outer around the qube's rectangle */
 	int inset;  /* of inner within the qube's rectangle */
 	bool shown, inner_shown;
+	bool popup;   /* counted in view->popups */
 	bool placing; /* shown, but the window manager has not said yet that it stands */
 	int x, y;     /* of the pointer, last seen */
 	cairo_region_t *damage;
@@ -84,6 +88,8 @@ bool paint_event(struct view *view, const XEvent *event);
 /* view_input.c */
 void input_start(struct view *view);
 void input_finish(struct view *view);
+/* A popup is shown (or not any more): whether presses elsewhere are to be heard of. */
+void input_popup(struct frame *frame, bool shown);
 
 /* view_bar.c: the fullscreen bar */
 void bar_show(struct view *view, struct frame *frame);

@@ -50,12 +50,21 @@ class Qube:
         self.session.close()
 
 
+def need_not(client, pattern):
+    client.read(0)
+    if any(re.fullmatch(pattern, line) for line in client.lines):
+        raise AssertionError(f"a client has said {pattern}: {client.lines[-8:]}")
+
+
 def with_qube(check):
     """The agent ends before the daemon is looked at."""
     def run(bed):
         qube = Qube(bed)
         try:
             check(bed, qube)
+        except BaseException:
+            bed.desktop.picture().save(os.path.join(bed.pictures, f"together-{check.__name__}.png"))
+            raise
         finally:
             qube.close()
     run.__name__ = check.__name__
@@ -155,6 +164,62 @@ def popups(bed, qube):
 
 
 @with_qube
+def menus_end(bed, qube):
+    """A menu that never had the focus goes, too, when the user clicks on the desktop, or into a window that has it already."""
+    desktop = bed.desktop
+    other = bed.daemon(name="vault", label="green", domain=8)
+    other.agent.create(1, 700, 100, 200, 200)
+    other.agent.title(1, "other")
+    other.agent.hints(1, 1)
+    other.agent.image(1, 200, 200, WHITE)
+    other.agent.map(1)
+    desktop.await_pixel(800, 200, WHITE)
+    client = qube.client()
+    qube.top(client, "one", 100, 100)
+    focused = desktop.find("[vault] other")
+    desktop.do("windowactivate", "--sync", focused, "windowfocus", "--sync", focused)
+    for i, places in enumerate((((800, 200),), ((640, 700),), ((98, 150),), ((130, 150), (20, 400)))):
+        start = len(client.lines)
+        # No window manager moves the focus for the button that leads back in browsers.
+        desktop.do("mousemove", 120, 120, "click", 8)
+        qube.hear(client, "button 275 0", start)
+        client.tell(f"popup menu{i} one 20 30 120 90 1")
+        desktop.await_pixel(122, 142, 0x808080)
+        if i == 1:
+            # A wheel that is turned elsewhere, or a button in the menu, is no end.
+            desktop.do("mousemove", 800, 200, "click", 4, "mousemove", 130, 150, "click", 1)
+            qube.hear(client, "button 272 0", start)
+            need_not(client, f"done menu{i}")
+        for place in places:
+            need_not(client, f"done menu{i}")
+            desktop.do("mousemove", *place, "click", 1)
+        qube.hear(client, f"done menu{i}", start)
+        client.tell(f"free menu{i}")
+        desktop.await_pixel(122, 142, RED)
+        desktop.do("windowfocus", "--sync", focused)
+
+
+@with_qube
+def menus_of_x11_end(bed, qube):
+    """So do menus of X11 programs, which wait for a click that they have grabbed; the programs get nothing else."""
+    desktop = bed.desktop
+    qube.session.run("gtk3-demo-application", x11=True)
+    number = desktop.find("[work] Application Class")
+    desktop.until(lambda: "IsViewable" in desktop.run("xwininfo", "-id", number), "not shown")
+
+    def menus():
+        """Shown windows of the program without its own one."""
+        return sorted(set(desktop.run("xdotool", "search", "--onlyvisible", "--class", "gtk3-demo").split()) - {number})
+    left, top, _, _ = desktop.geometry(number)
+    for place in ((20, 780), (left + 60, top - 8)):
+        same("menus", menus(), [])
+        desktop.do("mousemove", left + 30, top + 12, "click", 1)
+        desktop.until(menus, "no menu opens")
+        desktop.do("mousemove", *place, "click", 1)
+        desktop.until(lambda: not menus(), "the menu stays")
+
+
+@with_qube
 def fifty_windows(bed, qube):
     client = qube.client()
     client.tell(*(f"toplevel w{i} 80 60 00ff00" for i in range(50)), *(f"title w{i} w{i}" for i in range(50)))
@@ -235,4 +300,4 @@ def monitors(bed, qube):
     same("calls", words, {f"--socket-dir {run} -d work DEFAULT:QUBESRPC qubes.SetMonitorLayout dom0"})
 
 
-CHECKS = [contents, keys, pointer, popups, fifty_windows, restart, monitors]
+CHECKS = [contents, keys, pointer, popups, menus_end, menus_of_x11_end, fifty_windows, restart, monitors]

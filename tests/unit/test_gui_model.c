@@ -229,6 +229,33 @@ static void test_events(void **state)
 	notes_finish(&notes);
 }
 
+static void test_elsewhere(void **state)
+{
+	struct notes notes;
+	struct gui_button button = {GUI_EVENT_BTN_PRESS, 0, 0, 0, 1};
+	struct gui_map map = {0, 1};
+
+	(void)state;
+	notes_init(&notes);
+	create(&notes, 1, 0, 0, 100, 100, false);
+	create(&notes, 2, 0, 0, 10, 10, true);
+	assert_int_equal(tell(&notes, GUI_MAP, 2, &map, sizeof(map)), 0);
+	/* A qube that the user does nothing with hears nothing of other windows. */
+	assert_int_equal(model_user_elsewhere(&notes.model), 0);
+	assert_int_equal(notes.sent[GUI_FOCUS], 0);
+	/* Then once: a popup that stays does not make it a witness. */
+	assert_int_equal(model_user_button(&notes.model, model_find(&notes.model, 1), &button), 0);
+	assert_int_equal(model_user_elsewhere(&notes.model), 0);
+	assert_int_equal(model_user_elsewhere(&notes.model), 0);
+	assert_int_equal(notes.sent[GUI_FOCUS], 1);
+	/* Without popups there is nothing to end. */
+	assert_int_equal(tell(&notes, GUI_UNMAP, 2, NULL, 0), 0);
+	assert_int_equal(model_user_button(&notes.model, model_find(&notes.model, 1), &button), 0);
+	assert_int_equal(model_user_elsewhere(&notes.model), 0);
+	assert_int_equal(notes.sent[GUI_FOCUS], 1);
+	notes_finish(&notes);
+}
+
 static void test_states(void **state)
 {
 	struct notes notes;
@@ -430,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_popup_area),
 		cmocka_unit_test(test_tray),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_states),
 		cmocka_unit_test_setup_teardown(test_config, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clipboard, setup, teardown),
