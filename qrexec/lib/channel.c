@@ -12,14 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IN_ROOM (sizeof(struct wire_header) + WIRE_BODY_MAX)
+/* Room for nearly all messages. More is taken for a larger one, and given back after it: there are hundreds of channels. */
+#define IN_ROOM_USUAL 1024
 
 int channel_init(struct channel *channel, libvchan_t *vchan, int fd)
 {
 	*channel = (struct channel){.vchan = vchan, .fd = fd};
 	if (vchan)
 		libvchan_set_blocking(vchan, false);
-	channel->in = malloc(IN_ROOM);
+	channel->in = malloc(IN_ROOM_USUAL);
+	channel->in_room = IN_ROOM_USUAL;
 	if (channel->in)
 		return 0;
 	channel_finish(channel);
@@ -128,8 +130,24 @@ int channel_send_hello(struct channel *channel, uint32_t version)
 	return channel_send(channel, WIRE_HELLO, &version, sizeof(version));
 }
 
+static bool set_in_room(struct channel *channel, size_t room)
+{
+	uint8_t *in;
+
+	if (room == channel->in_room)
+		return true;
+	in = realloc(channel->in, room);
+	if (!in)
+		return false;
+	channel->in = in;
+	channel->in_room = room;
+	return true;
+}
+
 static int fill(struct channel *channel, size_t wanted)
 {
+	if (wanted > channel->in_room && !set_in_room(channel, wanted))
+		return -ENOMEM;
 	while (channel->in_length < wanted) {
 		ssize_t n = raw_read(channel, channel->in + channel->in_length,
 				     wanted - channel->in_length);
@@ -148,6 +166,9 @@ int channel_receive(struct channel *channel, struct wire_header *ret_header, uin
 
 	channel->in_length -= channel->in_taken;
 	channel->in_taken = 0;
+	/* That this fails, as memory cannot be moved, does not matter. */
+	if (!channel->in_length)
+		set_in_room(channel, IN_ROOM_USUAL);
 	rc = fill(channel, sizeof(untrusted_header));
 	if (rc)
 		return rc == -EAGAIN ? 0 : rc;

@@ -17,7 +17,7 @@ struct channel {
 	libvchan_t *vchan; /* or NULL: then fd is a socket */
 	int fd;
 	uint8_t *in, *out;
-	size_t in_length, in_taken, out_length, out_room;
+	size_t in_length, in_taken, in_room, out_length, out_room;
 };
 
 /* Takes ownership of the vchan or descriptor, also when it fails (-ENOMEM). */
@@ -32,7 +32,7 @@ int channel_flush(struct channel *channel);
 
 /*
  * 1: a message, whose body may be changed and is valid until the next call; 0: none so far; -EPROTO: not a
- * message that can be; -EPIPE: the peer is gone.
+ * message that can be; -EPIPE: the peer is gone; -ENOMEM.
  */
 int channel_receive(struct channel *channel, struct wire_header *ret_header, uint8_t **ret_body);
 /* The same, but waits, at most to the end of `seconds`: -ETIMEDOUT. */
