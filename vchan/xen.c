@@ -34,6 +34,7 @@ struct xen {
 	bool seen;	    /* the peer's domain was seen to exist */
 	bool shown;	    /* qube: domain 0 shows the peer's domain */
 	bool published;	    /* server: there are keys to remove */
+	bool parent;	    /* server: and at the end the directory that they were in */
 	bool waiting;	    /* client: there are watches */
 	char path[80];	    /* of the directory with the keys */
 	void *left_map, *right_map;
@@ -88,21 +89,23 @@ static int find_own(struct vchan_xs *xs, int *ret_own)
 	return rc;
 }
 
-/* The keys go as soon as the client is there: nobody else can use them. */
-static void unpublish(struct xen *xen)
+/*
+ * The keys go as soon as the client is there: nobody else can use them. Their parent is shared by all ports for this peer;
+ * to remove it takes a transaction, for which nobody waits at the end. Whether that works does not matter.
+ */
+static void unpublish(struct xen *xen, bool end)
 {
-	bool open = xen->xs.fd >= 0;
-	char *slash;
+	bool open = xen->xs.fd >= 0, keys = xen->published, parent = end && xen->parent;
+	char *slash = strrchr(xen->path, '/');
 
-	if (!xen->published)
+	if (!keys && !parent)
 		return;
 	xen->published = false;
 	if (!open && vchan_xs_open(&xen->xs))
 		return;
-	vchan_xs_remove(&xen->xs, xen->path);
-	/* The parent is shared by all ports for this peer. Whether that works does not matter. */
-	slash = strrchr(xen->path, '/');
-	if (slash) {
+	if (keys)
+		vchan_xs_remove(&xen->xs, xen->path);
+	if (parent && slash) {
 		*slash = 0;
 		vchan_xs_remove_empty(&xen->xs, xen->path);
 		*slash = '/';
@@ -236,7 +239,7 @@ static void xen_progress(struct libvchan *ctrl)
 	if (ctrl->state != VCHAN_STATE_RINGS)
 		return;
 	if (xen->published && atomic_load(ctrl->shm.peer_live) != VCHAN_LIVE_WAITING) {
-		unpublish(xen);
+		unpublish(xen, false);
 		if (has_learnt_all(xen))
 			store_close(xen);
 	}
@@ -292,7 +295,7 @@ static void xen_destroy(struct libvchan *ctrl)
 {
 	struct xen *xen = xen_of(ctrl);
 
-	unpublish(xen);
+	unpublish(xen, true);
 	if (xen->left_map)
 		munmap(xen->left_map, xen->left_size);
 	if (xen->right_map)
@@ -362,7 +365,7 @@ static int publish(struct xen *xen, uint32_t page_ref)
 	rc = vchan_xs_mkdir(&xen->xs, xen->path);
 	if (rc)
 		return rc;
-	xen->published = true;
+	xen->published = xen->parent = true;
 	rc = vchan_xs_share(&xen->xs, xen->path, xen->own, xen->base.domain);
 	if (!rc)
 		rc = write_key(xen, "ring-ref", page_ref);

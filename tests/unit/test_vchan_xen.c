@@ -312,12 +312,14 @@ static void test_rendezvous_keys(void **state)
 	make_client(&c, false, 2, 1);
 	assert_int_equal(libvchan_wait(s.ours), 0);
 	assert_int_equal(libvchan_is_open(s.ours), VCHAN_CONNECTED);
-	/* The keys are of no use to anybody else; the directory of the peer goes with the last of them. */
+	/* The keys are of no use to anybody else; the directory of the peer goes with the last channel. */
 	assert_null(fake_xen_value(key));
-	assert_null(fake_xen_value("/local/domain/1/data/vchan/2"));
-	assert_non_null(fake_xen_value("/local/domain/1/data/vchan"));
+	assert_null(fake_xen_value(directory_of(1, 2)));
+	assert_non_null(fake_xen_value("/local/domain/1/data/vchan/2"));
 	end_close(&c);
 	end_close(&s);
+	assert_null(fake_xen_value("/local/domain/1/data/vchan/2"));
+	assert_non_null(fake_xen_value("/local/domain/1/data/vchan"));
 
 	make_server(&s, false, 1, 2, 4096, 4096);
 	fake_xen_set("/local/domain/1/data/vchan/2/8/ring-ref", "1");
