@@ -3,11 +3,10 @@
 # a clock that counts instructions: time in which the machine was not idle is work, of guests, dom0 and hypervisor together.
 import array
 import fcntl
-import re
 import struct
 import time
 
-from lib import (Guest, HYPERCALL_SYSCTL, PRIVCMD_HYPERCALL, SYSCTL_VERSION, disk, free_pages, image, vif, xl)
+from lib import (Guest, HYPERCALL_SYSCTL, PRIVCMD_HYPERCALL, SYSCTL_VERSION, disk, exits, free_pages, image, loud, vif, xl)
 
 SYSCTL_GETCPUINFO = 8
 # The first of them finds no file of the toolstack in memory; with this clock the others are alike.
@@ -16,9 +15,6 @@ MIB = 256
 BLOCK_REQUESTS, BLOCK_BYTES = 2000, 4096
 BULK_REQUESTS, BULK_BYTES = 64, 65536
 NET_MIB = 4
-
-
-TELLS_EXITS = "bulkhead" in xl("info")
 
 
 def idle_ns():
@@ -49,31 +45,6 @@ class Work:
 
 def report(name, number):
     print(f"BENCH {name} {int(number)}", flush=True)
-
-
-def loud(function):
-    """The hypervisor says no more than errors otherwise, as that would be work as well."""
-    xl("dmesg", "-c")
-    xl("set-parameters", "loglvl=all")
-    found = function()
-    xl("set-parameters", "loglvl=error")
-    return found
-
-
-def exits():
-    """{domain id: exits of its vCPUs}, of the hypervisor that tells them."""
-    found, domain = {}, None
-    if not TELLS_EXITS:
-        return found
-    for line in loud(lambda: xl("debug-keys", "q") + xl("dmesg")).splitlines():
-        head = re.search(r"domain (\d+): refs", line)
-        if head:
-            domain = int(head[1])
-            found[domain] = 0
-        one = re.search(r"exits (\d+)", line)
-        if one:
-            found[domain] += int(one[1])
-    return found
 
 
 def check_bench_create():

@@ -97,6 +97,7 @@ class Qube(Guest):
         # Its messages are the test's: what it refuses shows there.
         self.daemons.append(subprocess.Popen(["qrexec-daemon", "--timeout", "600", str(self.domid), self.name, "user"]))
         running.append(self)
+        lib.kept.add(self.name)
         write_list()
         return self
 
@@ -135,6 +136,7 @@ class Qube(Guest):
     def forget(self):
         """Ends what runs for it in dom0, when the domain is gone."""
         self.gone()
+        lib.kept.discard(self.name)
         for daemon in self.daemons:
             try:
                 daemon.wait(60)
