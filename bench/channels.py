@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vchan between two qubes on Bulkhead and on stock Xen, our library against Debian's libxenvchan: events and instructions
-# (-icount: one is a nanosecond of the guests' clock) of the whole machine, which has one CPU.
-"""Usage: bench/channels.py [HYPERVISOR…]"""
+# vchan between two qubes on Bulkhead and on stock Xen, our library against Debian's libxenvchan: events, exits and
+# instructions (-icount: one is a nanosecond of the guests' clock) of the whole machine, which has one CPU.
+"""Usage: bench/channels.py [bulkhead|xen|bulkhead-2…]; …-2: two CPUs, a qube on each, where only counts mean something."""
 import os
 import re
 import sys
@@ -17,48 +17,69 @@ from system import boot, machine  # noqa: E402
 from system import qubes as stage  # noqa: E402
 from templates import images  # noqa: E402
 
-HYPERVISORS = ("bulkhead", "xen")
+MACHINES = ("bulkhead", "xen", "bulkhead-2")
 CHECKS = os.path.join(HERE, "qubes")
-with open(os.path.join(CHECKS, "checks_channels.py"), encoding="ascii") as f:
-    MIB, PINGS = (int(n) for n in re.search(r"^MIB, PINGS, ROUNDS = (\d+), (\d+)", f.read(), re.M).groups())
-LINE = rf"^{boot.PROMPT}BENCH (\w+) (\w+) events=(\d+) timeouts=(\d+) seconds=(\S+)"
+LINE = rf"^{boot.PROMPT}BENCH (\w+) (\w+) (\d+) events=(\d+) timeouts=(\d+) exits=(\d+) seconds=(\S+)"
+LIBRARIES = {"ours": "libvchan", "stock": "libxenvchan"}
+# Against libxenvchan: on the same hypervisor, and the one on Bulkhead against the other one on stock Xen.
+GOALS = {"events per MiB": 0.1, "exits per MiB": 0.1, "instructions per round trip": 0.8}
+UNITS = {"stream": "MiB", "ping": "round trip"}
 
 
-def measure(hypervisor):
-    """{(library, what): (events, timeouts, seconds)}, of several rounds the shortest: the first one warms up."""
+def measure(name):
+    """{(library, what, amount): (events, timeouts, exits, seconds)}, of several rounds the shortest: the first one warms up."""
+    hypervisor, _, smp = name.partition("-")
     devices = machine.nvme(debian_root.debian_root(), throw_away=True)
     devices += machine.nvme(qubes.disk(CHECKS), "nvme1", throw_away=True)
     devices += machine.nvme(images.qube_root("minimal"), "nvme2", throw_away=True)
     image = boot.medium("bh.root=/dev/nvme0n1 bh.run=/dev/nvme1n1 bh.end=poweroff", stage.GRANTS, hypervisor=hypervisor)
-    with machine.Machine(f"bench-channels-{hypervisor}", image, "bios-vtd", 1, stage.MEMORY_MIB, devices, icount=True,
-                         limit=stage.LIMIT) as vm:
+    with machine.Machine(f"bench-channels-{name}", image, "bios-vtd", int(smp or 1), stage.MEMORY_MIB, devices,
+                         icount=not smp, threads=bool(smp), limit=stage.LIMIT) as vm:
         vm.wait_for(rf"^{boot.PROMPT}TEST channels: ok")
         text = vm.text
     found = {}
     for m in re.finditer(LINE, text, re.M):
-        have = int(m[3]), int(m[4]), float(m[5])
-        found[m[1], m[2]] = min(found.get((m[1], m[2]), have), have, key=lambda values: values[2])
+        key, have = (m[1], m[2], int(m[3])), (int(m[4]), int(m[5]), int(m[6]), float(m[7]))
+        found[key] = min(found.get(key, have), have, key=lambda values: values[3])
     return found
 
 
-def figures(found, library):
-    events, timeouts, seconds = found[library, "stream"]
-    round_events, _, round_seconds = found[library, "ping"]
-    return {"events per MiB": events / MIB, "timeouts per MiB": timeouts / MIB, "instructions per MiB": seconds * 1e9 / MIB,
-            "instructions per round trip": round_seconds * 1e9 / PINGS, "events per round trip": round_events / PINGS}
+def figures(found, library, timed):
+    """What each further MiB or round trip takes: the connection itself is left out."""
+    result = {}
+    for what, unit in UNITS.items():
+        (small, a), (large, b) = sorted((amount, values) for (l, w, amount), values in found.items() if (l, w) == (library, what))
+        for number, name, factor in ((0, "events", 1), (1, "timeouts", 1), (2, "exits", 1), (3, "instructions", 1e9)):
+            if timed or name != "instructions":
+                result[f"{name} per {unit}"] = (b[number] - a[number]) * factor / (large - small)
+        if timed:
+            per = result[f"instructions per {unit}"]
+            result[f"instructions of the start, {what}"] = a[3] * 1e9 - per * small
+    return result
+
+
+def compare(title, ours, stock):
+    """ours and stock: what figures() returns, by a name for the column."""
+    (left, mine), (right, other) = ours, stock
+    print(f"{title:34} {left:>22} {right:>22}   ratio   goal")
+    for name, value in mine.items():
+        ratio = f"{value / other[name]:7.3f}" if other[name] else "       "
+        goal = GOALS.get(name) if other[name] else None
+        reached = "" if goal is None else f"{goal:6} {'reached' if value / other[name] <= goal else 'missed'}"
+        print(f"{name:34} {value:22,.2f} {other[name]:22,.2f} {ratio} {reached}".rstrip(), flush=True)
 
 
 def main():
     good, out = make("tools", "hypervisor", *stage.NEEDS)
     if not good:
         sys.exit(out[-3000:])
-    for hypervisor in sys.argv[1:] or HYPERVISORS:
-        found = measure(hypervisor)
-        ours, stock = (figures(found, library) for library in ("ours", "stock"))
-        print(f"{'channels on ' + hypervisor:32} {'libvchan':>12} {'libxenvchan':>12} {'ratio':>7}")
-        for name, value in ours.items():
-            ratio = f"{value / stock[name]:7.3f}" if stock[name] else ""
-            print(f"{name:32} {value:12,.2f} {stock[name]:12,.2f} {ratio}".rstrip(), flush=True)
+    found = {}
+    for name in sys.argv[1:] or MACHINES:
+        data = measure(name)
+        found[name] = {library: figures(data, library, not name.endswith("-2")) for library in LIBRARIES}
+        compare(f"channels on {name}", (LIBRARIES["ours"], found[name]["ours"]), (LIBRARIES["stock"], found[name]["stock"]))
+    if "bulkhead" in found and "xen" in found:
+        compare("each where it belongs", ("libvchan on Bulkhead", found["bulkhead"]["ours"]), ("libxenvchan on Xen", found["xen"]["stock"]))
 
 
 main()

@@ -91,12 +91,12 @@ class Machine:
     """One run of QEMU. Use as a context manager: the emulator is gone when the block ends."""
 
     def __init__(self, name, iso, kind="bios-vtd", smp=1, mem=4096, devices=(), icount=False, cpu=None,
-                 limit=300, port=1, shell=False):
-        """port: the serial port that is listened to, 1 or 2; shell: the second one is for shell.Shell."""
+                 limit=300, port=1, shell=False, threads=False):
+        """port: the serial port that is listened to, 1 or 2; shell: the second one is for shell.Shell; threads: one for each CPU."""
         self.name, self.kind, self.smp, self.mem = name, kind, smp, mem
         self.iso, self.devices, self.icount, self.limit = iso, list(devices), icount, limit
         # One thread for all CPUs: with one for each, QEMU 7.2 corrupts CPU 0 now and then (docs/testing.md).
-        self.accel = "tcg" if smp == 1 else "tcg,thread=single"
+        self.accel = "tcg" if smp == 1 else f"tcg,thread={'multi' if threads else 'single'}"
         self.firmware, self.iommu = kind.split("-")
         self.cpu, self.port, self.shell = cpu or CPUS[self.iommu], port, shell
         os.makedirs(LOGS, exist_ok=True)
