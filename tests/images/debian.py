@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What tests take from Debian: the stock kernel and the stock hypervisor, unpacked but never installed.
+import contextlib
+import functools
 import glob
 import os
 import re
@@ -19,9 +21,19 @@ def say(text):
         print(f"     image: {text}", file=sys.stderr, flush=True)
 
 
+@functools.cache
 def apt_text(*words):
+    """What apt knows; asked once, as each time takes a second."""
     return subprocess.run(["apt-cache", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True, check=False).stdout
+
+
+def update_lists():
+    """Fetches the lists of packages."""
+    try:
+        run(["apt-get", "update", "-q"])
+    finally:
+        apt_text.cache_clear()
 
 
 def candidate(package):
@@ -35,7 +47,8 @@ def deb(package):
     os.makedirs(place, exist_ok=True)
     version = candidate(package)
     if version is None:
-        subprocess.run(["apt-get", "update", "-q"], stdout=subprocess.DEVNULL, check=False)
+        with contextlib.suppress(RuntimeError):
+            update_lists()
         version = candidate(package)
     pattern = os.path.join(place, f"{package}_{(version or '*').replace(':', '%3a')}_*.deb")
     if not glob.glob(pattern):
@@ -44,7 +57,7 @@ def deb(package):
             run(["apt-get", "download", "-q", f"{package}={version}"], cwd=place)
         except RuntimeError:
             # The package lists may be older than the archive.
-            run(["apt-get", "update", "-q"])
+            update_lists()
             run(["apt-get", "download", "-q", package], cwd=place)
             pattern = os.path.join(place, f"{package}_*.deb")
     return max(glob.glob(pattern), key=os.path.getmtime)
@@ -62,7 +75,8 @@ def kernel_package():
     found = re.search(r"Depends: (linux-image-\d\S+)", apt_text("depends", "linux-image-amd64"))
     if found:
         return found[1]
-    subprocess.run(["apt-get", "update", "-q"], stdout=subprocess.DEVNULL, check=False)
+    with contextlib.suppress(RuntimeError):
+        update_lists()
     return re.search(r"Depends: (linux-image-\d\S+)", apt_text("depends", "linux-image-amd64"))[1]
 
 

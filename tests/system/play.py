@@ -91,11 +91,10 @@ def play_desktop(options):
     if options.images:
         build(images)
         return 0
-    build([("hypervisor, tools and desktop", lambda: progress.run_make(make_command(desktop.NEEDS))), *images,
-           ("boot medium", lambda: desktop.boot_medium(options.words))])
+    made = build([("hypervisor, tools and desktop", lambda: progress.run_make(make_command(desktop.NEEDS))), *images,
+                  ("boot medium", lambda: desktop.boot_medium(options.words))])
     display, look = (options.display, f"the screen is at {options.display}") if options.display else find_display()
-    vm = machine.Machine("run", desktop.boot_medium(options.words), options.machine, options.smp,
-                         memory, desktop.devices())
+    vm = machine.Machine("run", made["boot medium"], options.machine, options.smp, memory, made["template of qubes, dom0"])
     if os.path.exists(MONITOR):
         os.unlink(MONITOR)
     monitor = ["-chardev", f"socket,id=qmp0,path={MONITOR},server=on,wait=off", "-mon", "chardev=qmp0,mode=control"]
