@@ -3,7 +3,8 @@
  * Buddy allocator of machine frames, with scrubbing. A free block is either clean (all zero) or dirty; an allocation gets a
  * clean block, or a dirty one that is scrubbed first. Blocks merge with those of their kind: one frame that is given back
  * must not make the gigabytes around it dirty, and what an idle CPU has cleaned must stay so. Only where no block is large
- * enough otherwise, both kinds merge to dirty ones.
+ * enough otherwise, both kinds merge to dirty ones: to find them at once, clean blocks beside a dirty one have lists of
+ * their own.
  */
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
@@ -14,8 +15,13 @@
 #define ORDERS 21 /* blocks of up to 4 GiB */
 
 /* In a free block's head, page->count says whether its contents may be somebody's. */
-#define CLEAN 0U
-#define DIRTY 1U
+#define CLEAN	     0U
+#define DIRTY	     1U
+#define CLEAN_PAIRED 2U /* clean, and its buddy is free and dirty */
+#define KINDS	     3U
+
+/* Blocks of both kinds that are merged with interrupts off, before those that wait get their turn. */
+#define MERGE_BATCH 64U
 
 enum zone {
 	ZONE_LOW,
@@ -23,13 +29,11 @@ enum zone {
 	ZONES
 }; /* below 4 GiB, above */
 
-static struct page_list free_list[ZONES][ORDERS][2]; /* [clean or dirty] */
+static struct page_list free_list[ZONES][ORDERS][KINDS];
 static uint64_t free_frames, total_frames, max_mfn;
 /* Frames that idle CPUs should still clean: as many as domains gave back. What the firmware left is cleaned when it is
  * allocated, unless `bootscrub=idle` asks for more. */
 static uint64_t scrub_debt;
-/* Since the last look there may be a clean block beside a dirty one of its size. */
-static bool kinds_meet;
 bool frames_boot_dirty __ro_after_init = true;
 static spinlock_t buddy_lock = SPINLOCK_INIT;
 
@@ -85,20 +89,19 @@ static enum zone zone_of(mfn_t m)
 	return mfn_raw(m) < GiB(4) >> PAGE_SHIFT ? ZONE_LOW : ZONE_HIGH;
 }
 
-static void insert_block(mfn_t m, unsigned order, unsigned dirty)
+static void insert_block(mfn_t m, unsigned order, unsigned kind)
 {
 	struct page *pg = mfn_to_page(m);
 
 	pg->state = PAGE_FREE;
 	pg->order = (uint8_t)order;
-	pg->count = dirty;
-	page_list_add(&free_list[zone_of(m)][order][dirty], pg);
+	pg->count = kind;
+	page_list_add(&free_list[zone_of(m)][order][kind], pg);
 }
 
-static void remove_block(struct page *pg)
+static struct page_list *list_of(const struct page *pg)
 {
-	page_list_del(&free_list[zone_of(page_to_mfn(pg))][pg->order][pg->count], pg);
-	pg->order = ORDERS; /* not a head any more */
+	return &free_list[zone_of(page_to_mfn(pg))][pg->order][pg->count];
 }
 
 /* The free buddy of a block, if it is whole, of either kind. Blocks do not merge across 4 GiB, as these are no larger than that. */
@@ -110,62 +113,89 @@ static struct page *free_buddy(mfn_t m, unsigned order)
 	if (!mfn_valid(b))
 		return NULL;
 	pg = mfn_to_page(b);
-	return pg->state == PAGE_FREE && pg->order == order ? pg : NULL;
+	/* Who has just allocated it writes both without the lock, the state first. */
+	return __atomic_load_n(&pg->order, __ATOMIC_ACQUIRE) == order && pg->state == PAGE_FREE
+		       ? pg
+		       : NULL;
 }
 
-static void free_block(mfn_t m, unsigned order, unsigned dirty)
+/* A clean block finds a dirty buddy, or has lost it. */
+static void set_paired(struct page *pg, bool paired)
+{
+	page_list_del(list_of(pg), pg);
+	pg->count = paired ? CLEAN_PAIRED : CLEAN;
+	page_list_add(list_of(pg), pg);
+}
+
+static void remove_block(struct page *pg)
+{
+	page_list_del(list_of(pg), pg);
+	if (pg->count == DIRTY) {
+		struct page *buddy = free_buddy(page_to_mfn(pg), pg->order);
+
+		if (buddy && buddy->count == CLEAN_PAIRED)
+			set_paired(buddy, false);
+	}
+	pg->order = ORDERS; /* not a head any more */
+}
+
+/* The kind is CLEAN or DIRTY. */
+static void free_block(mfn_t m, unsigned order, unsigned kind)
 {
 	struct page *buddy = NULL;
 
 	free_frames += BIT(order);
 	while (order < ORDERS - 1 && (buddy = free_buddy(m, order)) != NULL &&
-	       buddy->count == dirty) {
+	       buddy->count == kind) {
 		remove_block(buddy);
 		m = mfn_from(mfn_raw(m) & ~BIT(order));
 		order++;
 		buddy = NULL;
 	}
-	kinds_meet |= buddy != NULL;
-	insert_block(m, order, dirty);
+	if (buddy && kind == DIRTY)
+		set_paired(buddy, true);
+	insert_block(m, order, buddy && kind == CLEAN ? CLEAN_PAIRED : kind);
 }
 
-/* Merges clean blocks below an order with their dirty buddies. */
-static void merge_kinds(enum zone z, unsigned order)
+/* Merges some clean blocks below an order with their dirty buddies, the smallest first. False: there are none. */
+static bool merge_some(enum zone z, unsigned order)
 {
-	for (unsigned o = 0; o < order; o++) {
-		struct page *pg, *next;
+	unsigned merged = 0;
 
-		for (pg = page_list_first(&free_list[z][o][CLEAN]); pg; pg = next) {
+	for (unsigned o = 0; o < order && merged < MERGE_BATCH; o++) {
+		struct page_list *l = &free_list[z][o][CLEAN_PAIRED];
+
+		for (; l->count && merged < MERGE_BATCH; merged++) {
+			struct page *pg = page_list_first(l);
 			mfn_t m = page_to_mfn(pg);
-			struct page *buddy = free_buddy(m, o);
 
-			next = page_at(pg->next);
-			if (!buddy)
-				continue;
 			remove_block(pg);
-			remove_block(buddy);
+			remove_block(mfn_to_page(mfn_from(mfn_raw(m) ^ BIT(o))));
 			free_frames -= 2 * BIT(o);
 			scrub_debt += BIT(o);
 			free_block(mfn_from(mfn_raw(m) & ~BIT(o)), o + 1, DIRTY);
 		}
 	}
+	return merged != 0;
 }
 
-/* A block of one kind, split off a larger one if need be. */
-static struct page *take_kind(enum zone z, unsigned order, unsigned dirty)
+/* A clean block, or a dirty one, split off a larger one if need be. */
+static struct page *take_kind(enum zone z, unsigned order, bool dirty)
 {
 	for (unsigned o = order; o < ORDERS; o++) {
-		struct page *pg = page_list_first(&free_list[z][o][dirty]);
+		struct page *pg = page_list_first(&free_list[z][o][dirty ? DIRTY : CLEAN]);
 
+		if (!pg && !dirty)
+			pg = page_list_first(&free_list[z][o][CLEAN_PAIRED]);
 		if (!pg)
 			continue;
 		remove_block(pg);
 		free_frames -= BIT(order);
 		while (o > order) {
 			o--;
-			insert_block(mfn_add(page_to_mfn(pg), BIT(o)), o, dirty);
+			insert_block(mfn_add(page_to_mfn(pg), BIT(o)), o, dirty ? DIRTY : CLEAN);
 		}
-		pg->count = dirty;
+		pg->count = dirty ? DIRTY : CLEAN;
 		return pg;
 	}
 	return NULL;
@@ -173,10 +203,10 @@ static struct page *take_kind(enum zone z, unsigned order, unsigned dirty)
 
 static struct page *take_from(enum zone z, unsigned order, unsigned flags)
 {
-	unsigned preferred = flags & ALLOC_NO_SCRUB ? DIRTY : CLEAN;
-	struct page *pg = take_kind(z, order, preferred);
+	bool prefer_dirty = flags & ALLOC_NO_SCRUB;
+	struct page *pg = take_kind(z, order, prefer_dirty);
 
-	return pg ? pg : take_kind(z, order, !preferred);
+	return pg ? pg : take_kind(z, order, !prefer_dirty);
 }
 
 static struct page *take_block(unsigned order, unsigned flags)
@@ -208,27 +238,26 @@ mfn_t frames_alloc(unsigned order, unsigned flags)
 	if (order >= ORDERS)
 		return mfn_invalid();
 	irq = spin_lock_irqsave(&buddy_lock);
-	pg = take_block(order, flags);
-	if (!pg && kinds_meet) {
-		kinds_meet = false;
-		merge_kinds(ZONE_HIGH, order);
-		merge_kinds(ZONE_LOW, order);
-		pg = take_block(order, flags);
-	}
-	if (pg) {
-		m = page_to_mfn(pg);
-		dirty = pg->count == DIRTY;
-		for (uint64_t i = 0; i < BIT(order); i++) {
-			pg[i].state = PAGE_HEAP; /* the caller says what it is for */
-			pg[i].order = 0;
-			pg[i].count = 0;
-			pg[i].owner = 0;
-			pg[i].next = pg[i].prev = PAGE_NIL;
-		}
+	while (!(pg = take_block(order, flags)) &&
+	       ((!(flags & ALLOC_BELOW_4G) && merge_some(ZONE_HIGH, order)) ||
+		merge_some(ZONE_LOW, order))) {
+		/* There may be millions of them. */
+		spin_unlock_irqrestore(&buddy_lock, irq);
+		irq = spin_lock_irqsave(&buddy_lock);
 	}
 	spin_unlock_irqrestore(&buddy_lock, irq);
 	if (!pg)
 		return mfn_invalid();
+	m = page_to_mfn(pg);
+	dirty = pg->count == DIRTY;
+	for (uint64_t i = 0; i < BIT(order); i++) {
+		pg[i].state = PAGE_HEAP; /* the caller says what it is for */
+		/* Until here it says that this is no head of a free block: see free_buddy(). */
+		__atomic_store_n(&pg[i].order, 0, __ATOMIC_RELEASE);
+		pg[i].count = 0;
+		pg[i].owner = 0;
+		pg[i].next = pg[i].prev = PAGE_NIL;
+	}
 	if (dirty && !(flags & ALLOC_NO_SCRUB))
 		scrub(m, order);
 	return m;
@@ -307,8 +336,8 @@ void frames_init(void)
 	free_frames = total_frames = scrub_debt = 0;
 	for (unsigned z = 0; z < ZONES; z++) {
 		for (unsigned o = 0; o < ORDERS; o++) {
-			page_list_init(&free_list[z][o][CLEAN]);
-			page_list_init(&free_list[z][o][DIRTY]);
+			for (unsigned k = 0; k < KINDS; k++)
+				page_list_init(&free_list[z][o][k]);
 		}
 	}
 }

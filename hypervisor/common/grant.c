@@ -88,12 +88,19 @@ static void unclaim(struct grant_table *gt, uint32_t ref, const struct grant_act
 		__atomic_fetch_and(header_of(entry), ~clear, __ATOMIC_SEQ_CST);
 }
 
+/* A page of the granter, as its p2m says. */
+struct granter_page {
+	gfn_t gfn;
+	mfn_t mfn;
+	bool writable;
+};
+
 /*
  * Looks at a grant under the lock. GNTST_okay: counted, *mfn is the frame. GNTST_eagain: the frame of *ret_gfn has to be
- * looked up first (not possible under the lock), as `gfn`, giving `mfn`.
+ * looked up first (not possible under the lock), giving `page`.
  */
 static int try_acquire(struct grant_table *gt, uint32_t ref, domid_t user, bool readonly, bool map,
-		       gfn_t gfn, mfn_t *mfn, gfn_t *ret_gfn)
+		       const struct granter_page *page, mfn_t *mfn, gfn_t *ret_gfn)
 {
 	struct grant_active *act = grant_active_of(gt, ref);
 	struct grant_entry_v1 *entry;
@@ -107,17 +114,22 @@ static int try_acquire(struct grant_table *gt, uint32_t ref, domid_t user, bool 
 	if (!entry || (in_use && act->user != user) ||
 	    (readonly ? act->readers : act->writers) == UINT16_MAX)
 		return GNTST_general_error;
-	if (!in_use && (mfn_is_invalid(*mfn) || gfn_raw(gfn) != READ_ONCE(entry->frame))) {
+	if (!in_use &&
+	    (mfn_is_invalid(page->mfn) || gfn_raw(page->gfn) != READ_ONCE(entry->frame))) {
 		*ret_gfn = gfn_from(READ_ONCE(entry->frame));
 		return GNTST_eagain;
 	}
+	/* Reading was all that the first use asked for: it says nothing of writing. */
+	if (in_use && !readonly && !act->writable)
+		return GNTST_bad_page;
 	rc = claim(entry, in_use, user, readonly, map);
 	if (rc != GNTST_okay)
 		return rc;
 	if (in_use) {
 		*mfn = act->mfn;
 	} else {
-		act->mfn = *mfn;
+		*mfn = act->mfn = page->mfn;
+		act->writable = page->writable;
 		act->user = user;
 	}
 	if (readonly)
@@ -127,11 +139,11 @@ static int try_acquire(struct grant_table *gt, uint32_t ref, domid_t user, bool 
 	return GNTST_okay;
 }
 
-/* Page of the granter's own memory, with a reference; GNTST_*. */
-static int own_page(struct domain *d, gfn_t gfn, bool write, mfn_t *ret_mfn)
+/* Looks up page->gfn in the granter's own memory, with a reference; GNTST_*. */
+static int own_page(struct domain *d, bool write, struct granter_page *page)
 {
 	enum p2m_type type;
-	mfn_t mfn = p2m_get_page(d, gfn, write, &type);
+	mfn_t mfn = p2m_get_page(d, page->gfn, write, &type);
 
 	if (mfn_is_invalid(mfn))
 		return GNTST_bad_page;
@@ -140,7 +152,8 @@ static int own_page(struct domain *d, gfn_t gfn, bool write, mfn_t *ret_mfn)
 		page_put(mfn);
 		return GNTST_bad_page;
 	}
-	*ret_mfn = mfn;
+	page->mfn = mfn;
+	page->writable = type != P2M_RAM_RO;
 	return GNTST_okay;
 }
 
@@ -152,27 +165,27 @@ int grant_acquire(struct domain *granter, uint32_t ref, domid_t user, bool reado
 		  mfn_t *ret_mfn)
 {
 	struct grant_table *gt = granter->grants;
-	gfn_t gfn = gfn_invalid();
-	mfn_t page = mfn_invalid(); /* holds a reference if it is not the invalid one */
+	/* Holds a reference if its frame is not the invalid one. */
+	struct granter_page page = {.gfn = gfn_invalid(), .mfn = mfn_invalid()};
 
 	if (granter->dying != DOMAIN_ALIVE)
 		return GNTST_general_error;
 	for (unsigned i = 0;; i++) {
-		mfn_t mfn = page;
-		gfn_t want = gfn;
+		mfn_t mfn = page.mfn;
+		gfn_t want = page.gfn;
 		bool again = false;
 		int rc;
 
 		spin_lock(&gt->lock);
-		rc = try_acquire(gt, ref, user, readonly, map, gfn, &mfn, &want);
+		rc = try_acquire(gt, ref, user, readonly, map, &page, &mfn, &want);
 		/* In use already, of another page than now: it is kept by the references of those uses. */
-		if (rc == GNTST_okay && !mfn_eq(mfn, page))
+		if (rc == GNTST_okay && !mfn_eq(mfn, page.mfn))
 			again = !page_get(mfn, granter);
 		spin_unlock(&gt->lock);
 
-		if (!mfn_is_invalid(page) && (rc != GNTST_okay || !mfn_eq(mfn, page)))
-			page_put(page);
-		page = mfn_invalid();
+		if (!mfn_is_invalid(page.mfn) && (rc != GNTST_okay || !mfn_eq(mfn, page.mfn)))
+			page_put(page.mfn);
+		page.mfn = mfn_invalid();
 		if (again) {
 			grant_release(granter, ref, readonly);
 			return GNTST_general_error;
@@ -183,8 +196,8 @@ int grant_acquire(struct domain *granter, uint32_t ref, domid_t user, bool reado
 			return rc;
 		if (i == ACQUIRE_TRIES)
 			return GNTST_general_error;
-		gfn = want;
-		rc = own_page(granter, gfn, !readonly, &page);
+		page.gfn = want;
+		rc = own_page(granter, !readonly, &page);
 		if (rc != GNTST_okay)
 			return rc;
 	}

@@ -22,6 +22,7 @@ struct grant_active {
 	domid_t user;	  /* who uses it; of meaning while there are readers or writers */
 	uint16_t readers; /* uses that only read */
 	uint16_t writers; /* uses that may write */
+	bool writable;	  /* the granter itself could write the page when its use began */
 };
 
 /* One mapping of somebody else's page in the owner's p2m. The handle of the ABI is its number. */

@@ -137,6 +137,9 @@ class Dom0Boot:
                 self.stage.ok(name, f"{results[word][1]} [{vm.arrived(results[word][2]):.0f} s]")
             else:
                 self.stage.fail(name, results[word][1], self._around(vm, word))
+        if self.smp > 1 and HYPERVISOR == "bulkhead":
+            agree = re.search(rf"SMP: {self.smp} CPUs online, and their clocks agree$", vm.text, re.M)
+            (self.stage.ok if agree else self.stage.fail)(f"{self.name}.clocks", "" if agree else "not said to agree")
         if "console" in self.words and HYPERVISOR == "bulkhead":
             if re.search(r"^\(BH\) key 'q': domains", vm.text, re.M):
                 self.stage.ok(f"{self.name}.debug-keys")

@@ -394,10 +394,27 @@ static void split(uint64_t gfn, unsigned i)
 	s->type = P2M_NONE;
 }
 
-static int change(uint64_t gfn, uint64_t mfn, unsigned order, enum p2m_type type)
+static bool memory_at(uint64_t gfn, unsigned order)
+{
+	const struct slot *s = lookup(gfn);
+
+	if (s && s->type != P2M_MMIO)
+		return true;
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (slots[i].used && slots[i].gfn >> order == gfn >> order &&
+		    slots[i].order <= order && slots[i].type != P2M_NONE &&
+		    slots[i].type != P2M_MMIO)
+			return true;
+	return false;
+}
+
+/* `device`: see p2m_set() and p2m_clear_mmio(). */
+static int change(uint64_t gfn, uint64_t mfn, unsigned order, enum p2m_type type, bool device)
 {
 	check(IS_ALIGNED(gfn, 1UL << order), "an entry that is not aligned");
 	check(type == P2M_NONE || IS_ALIGNED(mfn, 1UL << order), "a frame that is not aligned");
+	if (device && memory_at(gfn, order))
+		return -EBUSY;
 	if (fake_p2m_fail_after == 0)
 		return -ENOMEM;
 	if (fake_p2m_fail_after > 0)
@@ -420,13 +437,19 @@ static int change(uint64_t gfn, uint64_t mfn, unsigned order, enum p2m_type type
 int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
 {
 	(void)d;
-	return change(gfn_raw(gfn), mfn_raw(mfn), order, type);
+	return change(gfn_raw(gfn), mfn_raw(mfn), order, type, type == P2M_MMIO);
 }
 
 int p2m_clear(struct domain *d, gfn_t gfn, unsigned order)
 {
 	(void)d;
-	return change(gfn_raw(gfn), 0, order, P2M_NONE);
+	return change(gfn_raw(gfn), 0, order, P2M_NONE, false);
+}
+
+int p2m_clear_mmio(struct domain *d, gfn_t gfn, unsigned order)
+{
+	(void)d;
+	return change(gfn_raw(gfn), 0, order, P2M_NONE, true);
 }
 
 int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p2m_type type)
@@ -441,7 +464,7 @@ int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p
 		for (unsigned i = 0; i < ARRAY_SIZE(orders); i++)
 			if (IS_ALIGNED(g | m, 1UL << orders[i]) && count >> orders[i])
 				order = orders[i];
-		err = change(g, m, order, type);
+		err = change(g, m, order, type, type == P2M_MMIO);
 		if (err)
 			return err;
 		g += 1UL << order;

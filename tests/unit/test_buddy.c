@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of the frame allocator: splitting and merging, scrubbing, zones, and a random run against a model. */
-// links: hypervisor/common/buddy.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +9,18 @@
 
 #include <cmocka.h>
 
-#include <bulkhead/log.h>
-#include <bulkhead/mm.h>
-#include <bulkhead/mm_init.h>
+#include <arch/cpu.h>
+
+/* Times that interrupts could come in. */
+static unsigned irq_windows;
+static inline void test_irq_restore(unsigned long flags)
+{
+	irq_windows += flags != 0;
+	arch_irq_restore(flags);
+}
+#define arch_irq_restore test_irq_restore
+
+#include "../../hypervisor/common/buddy.c"
 
 #define FRAMES	    4096U
 #define HIGH_FIRST  (GiB(4) >> PAGE_SHIFT)
@@ -231,6 +239,36 @@ static void idle_cpus_clean_for_good(void **state)
 	drain();
 }
 
+/* However many blocks of both kinds have to be merged for one allocation, interrupts wait for a few of them only. */
+static void merging_lets_interrupts_in(void **state)
+{
+	unsigned windows;
+	mfn_t m;
+
+	(void)state;
+	give(0, FRAMES);
+	for (unsigned i = 0; i < FRAMES; i++)
+		assert_false(mfn_is_invalid(frames_alloc(0, ALLOC_NO_SCRUB)));
+	for (unsigned i = 0; i < FRAMES; i += 2)
+		frames_free(mfn_from(i), 0);
+	while (frames_scrub_some())
+		;
+	for (unsigned i = 1; i < FRAMES; i += 2)
+		frames_free(mfn_from(i), 0);
+	scrubbed = 0;
+	windows = irq_windows;
+	/* A few merges serve a small block. */
+	m = frames_alloc(1, 0);
+	assert_false(mfn_is_invalid(m));
+	assert_true(irq_windows - windows <= 2);
+	assert_int_equal(scrubbed, 2);
+	frames_free(m, 1);
+	windows = irq_windows;
+	assert_int_equal(mfn_raw(frames_alloc(12, ALLOC_NO_SCRUB)), 0);
+	assert_true(irq_windows - windows >= FRAMES / 2 / MERGE_BATCH - 2);
+	assert_int_equal(frames_free_count(), 0);
+}
+
 static void zones(void **state)
 {
 	mfn_t m;
@@ -366,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(idle_cpus_clean_for_good, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clean_block_merged_with_a_dirty_one_is_dirty,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(merging_lets_interrupts_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(zones, setup, teardown),
 		cmocka_unit_test_setup_teardown(absurd_orders_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_run, setup, teardown),

@@ -89,6 +89,12 @@ static inline struct cpu *test_this_cpu(void)
 #define XCR0_ALL 0x2e7UL
 
 uint64_t tsc_khz = 2000000, tsc_boot;
+bool tsc_reliable;
+
+uint64_t tsc_now(void)
+{
+	return 12345;
+}
 struct tsc_scale tsc_scale = {.mul = 0x80000000, .shift = -1};
 static struct domain dom;
 static struct vcpu vcpu;
@@ -470,6 +476,10 @@ static void xen_leaves(void **state)
 	assert_int_equal(ask(0x40000002, 0)[EAX], 1);
 	assert_int_equal(ask(0x40000002, 0)[EBX], 0x40000000);
 	dom.arch.tsc_offset = 0x123456789abcdef0;
+	tsc_reliable = false;
+	assert_int_equal(ask(0x40000003, 0)[EAX] & 2, 0);
+	tsc_reliable = true;
+	assert_int_equal(ask(0x40000003, 0)[EAX] & 2, 2);
 	assert_int_equal(ask(0x40000003, 1)[EAX], 0x9abcdef0);
 	assert_int_equal(ask(0x40000003, 1)[EBX], 0x12345678);
 	assert_int_equal(ask(0x40000003, 1)[ECX], 0x80000000);
@@ -849,6 +859,11 @@ static void small_registers(void **state)
 	/* The clock of the ABI hangs on the TSC: accepted, and nothing happens. */
 	assert_int_equal(guest_wrmsr(&vcpu, MSR_TSC, 12345), 0);
 	assert_int_equal(dom.arch.tsc_offset, 0);
+	/* That of the boot CPU, on all CPUs. */
+	dom.arch.tsc_offset = 1000;
+	assert_int_equal(guest_rdmsr(&vcpu, MSR_TSC, &value), 0);
+	assert_int_equal(value, tsc_now() + 1000);
+	dom.arch.tsc_offset = 0;
 	assert_int_equal(guest_wrmsr(&vcpu, MSR_PAT, 0x0006040600060406), 0);
 	assert_int_equal(vendor_msr, 0x0006040600060406);
 }

@@ -296,13 +296,21 @@ static void map_errors(void **state)
 static void readonly_memory(void **state)
 {
 	mfn_t m = fixture_mfn(front, 5);
-	uint32_t h;
+	uint32_t h, h2;
 
 	(void)state;
 	assert_int_equal(p2m_set(front, gfn_from(5), m, 0, P2M_RAM_RO), 0);
 	grant(front, 8, 1, 5, 0);
 	assert_int_equal(map(8, 200, GNTMAP_host_map, &h), GNTST_bad_page);
 	assert_int_equal(map(8, 200, GNTMAP_host_map | GNTMAP_readonly, &h), GNTST_okay);
+	/* Nor is a use that reads the way to one that writes. */
+	assert_int_equal(map(8, 201, GNTMAP_host_map, &h2), GNTST_bad_page);
+	assert_int_equal(entry_at(front, 8)->flags & GTF_writing, 0);
+	assert_int_equal(unmap(h, 200), GNTST_okay);
+	assert_int_equal(p2m_set(front, gfn_from(5), m, 0, P2M_RAM), 0);
+	assert_int_equal(map(8, 200, GNTMAP_host_map | GNTMAP_readonly, &h), GNTST_okay);
+	assert_int_equal(map(8, 201, GNTMAP_host_map, &h2), GNTST_okay);
+	assert_int_equal(unmap(h2, 201), GNTST_okay);
 	assert_int_equal(unmap(h, 200), GNTST_okay);
 }
 

@@ -135,6 +135,21 @@ static void copy_errors(void **state)
 	assert_int_equal(back->refs, 1);
 }
 
+/* A mapping that reads is not the way to a copy that writes. */
+static void copy_to_readonly_memory(void **state)
+{
+	mfn_t m = fixture_mfn(front, 5);
+	uint32_t h;
+
+	(void)state;
+	assert_int_equal(p2m_set(front, gfn_from(5), m, 0, P2M_RAM_RO), 0);
+	grant(front, 8, 1, 5, 0);
+	assert_int_equal(map(8, 200, GNTMAP_host_map | GNTMAP_readonly, &h), GNTST_okay);
+	assert_int_equal(copy(copy_op(false, 3, true, 8)), GNTST_bad_page);
+	assert_int_equal(copy(copy_op(true, 8, false, 3)), GNTST_okay);
+	assert_int_equal(unmap(h, 200), GNTST_okay);
+}
+
 static void copy_lists(void **state)
 {
 	struct gnttab_copy ops[20];
@@ -237,8 +252,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, grant_setup, grant_teardown)
 	const struct CMUnitTest tests[] = {
-		T(copies),	T(copy_errors),	      T(copy_lists),
-		T(copy_compat), T(copy_while_mapped), T(swaps),
+		T(copies),     T(copy_errors), T(copy_to_readonly_memory),
+		T(copy_lists), T(copy_compat), T(copy_while_mapped),
+		T(swaps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,6 +273,37 @@ static void superpages_split_and_are_replaced(void **state)
 	assert_int_equal(dom->arch.p2m.pool_used, used);
 }
 
+/* What holds references is left to those who drop them; device memory goes around it. */
+static void device_memory_replaces_no_memory(void **state)
+{
+	static const enum p2m_type others[] = {P2M_RAM,	     P2M_RAM_RO,  P2M_GRANT_RW,
+					       P2M_GRANT_RO, P2M_FOREIGN, P2M_SPECIAL};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		assert_int_equal(set(G2M + 5, 9, ORDER_4K, others[i]), 0);
+		assert_int_equal(set(G2M + 5, 5, ORDER_4K, P2M_MMIO), -EBUSY);
+		assert_int_equal(set(G2M, G2M, ORDER_2M, P2M_MMIO), -EBUSY);
+		assert_int_equal(set(0, 0, ORDER_1G, P2M_MMIO), -EBUSY);
+		assert_int_equal(p2m_clear_mmio(dom, gfn_from(G2M + 5), ORDER_4K), -EBUSY);
+		assert_int_equal(p2m_clear_mmio(dom, gfn_from(0), ORDER_1G), -EBUSY);
+		expect(G2M + 5, 9, others[i]);
+	}
+	assert_int_equal(p2m_clear(dom, gfn_from(G2M + 5), ORDER_4K), 0);
+	assert_int_equal(set(G2M, G2M, ORDER_2M, P2M_MMIO), 0);
+	assert_int_equal(set(0, 0, ORDER_1G, P2M_MMIO), 0);
+	assert_int_equal(p2m_clear_mmio(dom, gfn_from(G2M), ORDER_2M), 0);
+	expect(G2M + 5, 0, P2M_NONE);
+	expect(G2M - 1, G2M - 1, P2M_MMIO);
+	assert_int_equal(p2m_clear_mmio(dom, gfn_from(0), ORDER_1G), 0);
+	expect(G2M - 1, 0, P2M_NONE);
+	/* Memory that waits for its frame is memory, too. */
+	assert_int_equal(set(0, 0, ORDER_2M, P2M_POD), 0);
+	assert_int_equal(set(5, 5, ORDER_4K, P2M_MMIO), -EBUSY);
+	assert_int_equal(p2m_clear_mmio(dom, gfn_from(0), ORDER_2M), -EBUSY);
+	assert_int_equal(p2m_pod_entries(dom), 512);
+}
+
 static void clearing_makes_no_tables(void **state)
 {
 	uint64_t used = dom->arch.p2m.pool_used;
@@ -580,11 +611,15 @@ static void random_run(void **state)
 		uint64_t gfn = ((uint64_t)rand() % MODEL) & ~(BIT(order) - 1);
 		uint64_t mfn = ((uint64_t)rand() % 100000) & ~(BIT(order) - 1);
 		enum p2m_type type = (enum p2m_type)(rand() % 4);
+		bool in_use = false;
 
+		for (uint64_t i = 0; type == P2M_MMIO && i < BIT(order); i++)
+			in_use |= model[gfn + i].type != P2M_NONE &&
+				  model[gfn + i].type != P2M_MMIO;
 		assert_int_equal(type == P2M_NONE ? p2m_clear(dom, gfn_from(gfn), order)
 						  : set(gfn, mfn, order, type),
-				 0);
-		for (uint64_t i = 0; i < BIT(order); i++) {
+				 in_use ? -EBUSY : 0);
+		for (uint64_t i = 0; !in_use && i < BIT(order); i++) {
 			model[gfn + i].mfn = mfn + i;
 			model[gfn + i].type = type;
 		}
@@ -604,6 +639,7 @@ int main(void)
 		T(bad_arguments),
 		T(gfns_beyond_the_tables),
 		T(superpages_split_and_are_replaced),
+		T(device_memory_replaces_no_memory),
 		T(clearing_makes_no_tables),
 		T(nothing_new_for_the_dying),
 		T(pool_is_a_limit),

@@ -424,6 +424,65 @@ static void nmi_within_nmi(void **state)
 	expect_nmi();
 }
 
+/* The handler had interrupts on: none may come between our TF and the IRET, and save that TF as the guest's. */
+static void no_interrupt_before_the_stepped_iret(void **state)
+{
+	for (unsigned legacy = 0; legacy < 2; legacy++) {
+		setup(state);
+		dom.arch.callback_via = 2UL << 56 | 0xf3;
+		vcpu.arch.nmi_pending = true;
+		prepare();
+		exits(0);
+		vcpu.arch.nmi_pending = true;
+		reach_iret(0x2000);
+		if (legacy)
+			vcpu.arch.upcall_pending_legacy = true;
+		else
+			deliverable = highest = 0x61;
+		prepare();
+		assert_true(svm.stepping);
+		assert_false(vmcb.vintr & VINTR_IRQ);
+		assert_int_equal(offered, 0);
+		assert_int_equal(vcpu.arch.upcall_pending_legacy, legacy);
+		/* The IRET is through: the NMI that waited, and the interrupt is offered again. */
+		vmcb.rip = 0x1000;
+		vmcb.rflags &= ~X86_EFLAGS_TF;
+		vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
+		vmcb.dr6 = DR6_BS;
+		exits(0);
+		assert_true(svm_nmi_step_done(&vcpu));
+		prepare();
+		expect_nmi();
+		assert_true(vmcb.vintr & VINTR_IRQ);
+		assert_int_equal(vmcb.vintr >> VINTR_VECTOR_SHIFT & 0xff, legacy ? 0xf3 : 0x61);
+	}
+}
+
+/* The guest single-steps its handler: the trap behind the IRET is its own. */
+static void guest_steps_the_iret(void **state)
+{
+	(void)state;
+	vcpu.arch.nmi_pending = true;
+	prepare();
+	exits(0);
+	vcpu.arch.nmi_pending = true;
+	vmcb.rflags |= X86_EFLAGS_TF;
+	reach_iret(0x2000);
+	prepare();
+	assert_true(svm.stepping);
+	/* An exit before it leaves the guest's TF alone. */
+	exits(0);
+	assert_true(vcpu.arch.rflags & X86_EFLAGS_TF);
+	prepare();
+	vmcb.rip = 0x1000;
+	vmcb.rflags &= ~X86_EFLAGS_TF;
+	vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
+	vmcb.dr6 = DR6_BS;
+	exits(0);
+	assert_false(svm_nmi_step_done(&vcpu));
+	assert_int_equal(vmcb.dr6, DR6_BS);
+}
+
 /* A breakpoint behind the IRET is the guest's. */
 static void breakpoint_behind_the_iret(void **state)
 {
@@ -514,6 +573,8 @@ int main(void)
 		T(nmi),
 		T(nmi_cut_short),
 		T(nmi_within_nmi),
+		T(no_interrupt_before_the_stepped_iret),
+		T(guest_steps_the_iret),
 		T(breakpoint_behind_the_iret),
 		T(exception_before_nmi),
 		T(nmi_in_a_shadow),

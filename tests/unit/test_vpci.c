@@ -18,6 +18,7 @@
 #include <arch/vpci.h>
 #include <bulkhead/errno.h>
 
+#include "../../hypervisor/arch/x86/vpci/vpci_priv.h"
 #include "fake_pci.h"
 
 #define DEV    sbdf_make(0, 0, 3, 0)
@@ -164,6 +165,34 @@ static void test_ecam_window_that_was_mapped(void **state)
 	fake_p2m_put(0xe0000, 0x1000, 0xe0000, P2M_MMIO);
 	assert_int_equal(vpci_ecam_add(d, 0xe0000000, 0, 0, 15), 0);
 	assert_true(fake_p2m_empty(0xe0000, 0x1000));
+}
+
+/* Memory of the domain has references: a window does not take it out of the map. */
+static void test_ecam_window_over_memory(void **state)
+{
+	(void)state;
+	fake_p2m_put(0xe0000, 0x800, 0xe0000, P2M_MMIO);
+	fake_p2m_put(0xe0fff, 1, 0x77, P2M_GRANT_RW);
+	assert_int_equal(vpci_ecam_add(d, 0xe0000000, 0, 0, 15), -EBUSY);
+	assert_true(fake_p2m_is(0xe0000, 0x800, 0xe0000, P2M_MMIO));
+	assert_true(fake_p2m_is(0xe0fff, 1, 0x77, P2M_GRANT_RW));
+	/* Not there: nothing traps. */
+	assert_int_equal(vpci_ecam_add(d, 0xe0000000, 0, 0, 14), 0);
+	assert_true(fake_p2m_empty(0xe0000, 0x800));
+	assert_true(fake_p2m_is(0xe0fff, 1, 0x77, P2M_GRANT_RW));
+}
+
+/* What the domain has put where a part of a BAR could not be mapped stays there when the BAR goes. */
+static void test_memory_amid_a_bar(void **state)
+{
+	(void)state;
+	fake_p2m_put(0xe0200, 0x100, 0xe0200, P2M_MMIO);
+	fake_p2m_put(0xe0301, 1, 0x77, P2M_RAM);
+	fake_p2m_put(0xe0302, 0xfe, 0xe0302, P2M_MMIO);
+	vpci_clear(d, 0xe0200, 0x200);
+	assert_true(fake_p2m_is(0xe0301, 1, 0x77, P2M_RAM));
+	assert_true(fake_p2m_empty(0xe0200, 0x101));
+	assert_true(fake_p2m_empty(0xe0302, 0xfe));
 }
 
 static void test_hidden_devices(void **state)
@@ -887,6 +916,8 @@ int main(void)
 		T(test_access_of_several_registers),
 		T(test_ecam),
 		T(test_ecam_window_that_was_mapped),
+		T(test_ecam_window_over_memory),
+		T(test_memory_amid_a_bar),
 		T(test_hidden_devices),
 		T(test_unknown_devices_are_reached_raw),
 		T(test_assigned_once),

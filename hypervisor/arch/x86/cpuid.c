@@ -276,8 +276,7 @@ static void xen_leaf(struct vcpu *v, uint32_t leaf, uint32_t sub, uint32_t r[4])
 		break;
 	case 3:
 		if (sub == 0) {
-			r[EAX] = (cpu_has(CPU_INVARIANT_TSC) ? 2U : 0) |
-				 (cpu_has(CPU_RDTSCP) ? 4U : 0);
+			r[EAX] = (tsc_reliable ? 2U : 0) | (cpu_has(CPU_RDTSCP) ? 4U : 0);
 			r[ECX] = (uint32_t)tsc_khz;
 		} else if (sub == 1) {
 			r[EAX] = (uint32_t)offset;

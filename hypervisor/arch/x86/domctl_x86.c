@@ -277,7 +277,7 @@ static int64_t gettscinfo(struct domctl_call *c)
 	};
 	if (a->tsc_mode == TSC_MODE_DEFAULT) {
 		op->gtsc_khz = (uint32_t)tsc_khz;
-		op->elapsed_nsec = tsc_to_ns(rdtsc() + a->tsc_offset);
+		op->elapsed_nsec = tsc_to_ns(tsc_now() + a->tsc_offset);
 	}
 	c->copyback = true;
 	return 0;
@@ -289,11 +289,10 @@ static void set_tsc(struct domain *d, uint64_t value)
 	struct vcpu *v;
 	unsigned i;
 
-	d->arch.tsc_offset = value - rdtsc();
-	DOMAIN_FOR_EACH_VCPU (d, v, i) {
-		vendor->set_tsc_offset(v, d->arch.tsc_offset);
+	/* Each vCPU takes it over when it is loaded next. */
+	d->arch.tsc_offset = value - tsc_now();
+	DOMAIN_FOR_EACH_VCPU (d, v, i)
 		arch_vcpu_time_update(v);
-	}
 }
 
 static int64_t settscinfo(struct domctl_call *c)

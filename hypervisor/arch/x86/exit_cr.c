@@ -4,6 +4,7 @@
 #include <arch/cpufeature.h>
 #include <arch/cpuid.h>
 #include <arch/exit.h>
+#include <arch/registers.h>
 #include <arch/traps.h>
 #include <arch/vendor.h>
 #include <arch/vlapic.h>
@@ -69,6 +70,9 @@ int guest_write_cr4(struct vcpu *v, uint64_t value)
 		return -EINVAL;
 	/* Process identifiers start with number 0 (SDM vol. 3A 4.10.1). */
 	if ((value & ~old & X86_CR4_PCIDE) && (vendor->get_cr(v, 3) & CR3_PCID))
+		return -EINVAL;
+	/* The tables of 64-bit mode do not change their depth while it uses them (APM vol. 2 5.3.1, SDM vol. 3A 4.1.2). */
+	if (((value ^ old) & X86_CR4_LA57) && (vendor->get_efer(v) & X86_EFER_LMA))
 		return -EINVAL;
 	vendor->set_cr(v, 4, value);
 	return 0;

@@ -7,6 +7,7 @@
 #include <arch/mtrr.h>
 #include <arch/time.h>
 #include <arch/vcpu.h>
+#include <arch/time.h>
 #include <arch/vendor.h>
 #include <bulkhead/domain.h>
 #include <bulkhead/errno.h>
@@ -181,7 +182,7 @@ static void save_system(struct vcpu *v, struct hvm_hw_cpu *c)
 	c->msr_syscall_mask = vendor_msr(v, MSR_SFMASK);
 	c->msr_efer = vendor->get_efer(v);
 	c->msr_tsc_aux = v->arch.tsc_aux;
-	c->tsc = rdtsc() + v->domain->arch.tsc_offset;
+	c->tsc = tsc_now() + v->domain->arch.tsc_offset;
 	if (v->arch.inject.valid) {
 		c->pending_vector = v->arch.inject.vector;
 		c->pending_type = v->arch.inject.type & 7;

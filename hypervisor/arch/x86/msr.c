@@ -5,6 +5,7 @@
 #include <arch/cpuid.h>
 #include <arch/exit.h>
 #include <arch/mtrr.h>
+#include <arch/time.h>
 #include <arch/vendor.h>
 #include <arch/vlapic.h>
 #include <bulkhead/domain.h>
@@ -194,7 +195,7 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *ret_value)
 		*ret_value = vendor->get_efer(v);
 		return 0;
 	case MSR_TSC:
-		*ret_value = rdtsc() + v->domain->arch.tsc_offset;
+		*ret_value = tsc_now() + v->domain->arch.tsc_offset;
 		return 0;
 	case MSR_TSC_AUX:
 		*ret_value = v->arch.tsc_aux;

@@ -266,7 +266,21 @@ static unsigned iommu_flags(enum p2m_type t)
 	return IOMMU_READ | (type_writable(t) ? IOMMU_WRITE : 0);
 }
 
-static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
+/* Something that is not device memory: it may hold references, and goes only where these are looked after. */
+static bool holds_memory(uint64_t e, unsigned level)
+{
+	bool found = false;
+
+	if (!is_table(e, level))
+		return entry_type(e) != P2M_NONE && entry_type(e) != P2M_MMIO;
+	for (unsigned i = 0; i < ENTRIES && !found; i++)
+		found = holds_memory(table_of(e)[i], level - 1);
+	return found;
+}
+
+/* `device`: only what is device memory, or nothing, is changed. */
+static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type,
+		  bool device)
 {
 	struct p2m_batch *batch = batch_of(d);
 	struct p2m *p = &d->arch.p2m;
@@ -280,6 +294,8 @@ static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p
 	err = walk_for_change(p, gfn_raw(gfn), level, type != P2M_NONE, &e);
 	if (err || !e)
 		return err;
+	if (device && holds_memory(*e, level))
+		return -EBUSY;
 	if (d->iommu) {
 		err = type == P2M_NONE ? iommu_unmap(d, gfn, order)
 				       : iommu_map(d, gfn, mfn, order, iommu_flags(type));
@@ -311,7 +327,8 @@ static int change(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p
 	return 0;
 }
 
-int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
+static int set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type,
+	       bool device)
 {
 	struct p2m *p = &d->arch.p2m;
 	uint64_t mask = BIT(order) - 1;
@@ -324,14 +341,24 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 	if (type == P2M_POD && d->iommu)
 		return -EOPNOTSUPP;
 	write_lock(&p->lock);
-	err = change(d, gfn, mfn, order, type);
+	err = change(d, gfn, mfn, order, type, device);
 	write_unlock(&p->lock);
 	return err;
 }
 
+int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_type type)
+{
+	return set(d, gfn, mfn, order, type, type == P2M_MMIO);
+}
+
 int p2m_clear(struct domain *d, gfn_t gfn, unsigned order)
 {
-	return p2m_set(d, gfn, mfn_invalid(), order, P2M_NONE);
+	return set(d, gfn, mfn_invalid(), order, P2M_NONE, false);
+}
+
+int p2m_clear_mmio(struct domain *d, gfn_t gfn, unsigned order)
+{
+	return set(d, gfn, mfn_invalid(), order, P2M_NONE, true);
 }
 
 int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p2m_type type)
@@ -520,7 +547,7 @@ int p2m_clear_pod(struct domain *d, gfn_t gfn, unsigned order)
 	write_lock(&p->lock);
 	(void)lookup_order(p, gfn, &t, &have);
 	if (t == P2M_POD && have >= order)
-		err = change(d, gfn, mfn_invalid(), order, P2M_NONE);
+		err = change(d, gfn, mfn_invalid(), order, P2M_NONE, false);
 	write_unlock(&p->lock);
 	return err;
 }
@@ -544,7 +571,7 @@ static int populate(struct domain *d, gfn_t gfn)
 	}
 	if (mfn_is_invalid(m))
 		return -ENOSPC;
-	err = change(d, gfn_from(ALIGN_DOWN(gfn_raw(gfn), BIT(order))), m, order, P2M_RAM);
+	err = change(d, gfn_from(ALIGN_DOWN(gfn_raw(gfn), BIT(order))), m, order, P2M_RAM, false);
 	if (err)
 		pod_cache_put(d, m, order);
 	return err;
@@ -602,7 +629,7 @@ static unsigned sweep_find(struct domain *d, uint64_t *gfn, unsigned entries, st
 			continue;
 		}
 		if (frame_is_free_to_go(d, m) &&
-		    !change(d, gfn_from(*gfn), mfn_invalid(), ORDER_4K, P2M_POD))
+		    !change(d, gfn_from(*gfn), mfn_invalid(), ORDER_4K, P2M_POD, false))
 			c[n++] = (struct candidate){gfn_from(*gfn), m};
 		++*gfn;
 	}
@@ -627,7 +654,7 @@ unsigned p2m_pod_sweep(struct domain *d, gfn_t gfn, unsigned entries, gfn_t *ret
 			found++;
 		} else {
 			/* Its table is there. */
-			(void)change(d, c[i].gfn, c[i].mfn, ORDER_4K, P2M_RAM);
+			(void)change(d, c[i].gfn, c[i].mfn, ORDER_4K, P2M_RAM, false);
 		}
 	}
 	write_unlock(&d->arch.p2m.lock);

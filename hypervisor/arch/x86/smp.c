@@ -8,7 +8,9 @@
 #include <arch/paging_init.h>
 #include <arch/platform.h>
 #include <arch/smp.h>
+#include <arch/time.h>
 #include <arch/traps.h>
+#include <arch/tsc_sync.h>
 #include <arch/vendor.h>
 #include <bulkhead/cmdline.h>
 #include <bulkhead/cpu.h>
@@ -26,6 +28,7 @@
 #define IST_PAGES	 2
 #define MSR_GS_BASE	 0xc0000101
 #define START_TIMEOUT_MS 500
+#define SYNC_TIMEOUT_MS	 10000
 
 extern const char trampoline_start[], trampoline_end[], trampoline_args[];
 
@@ -86,6 +89,7 @@ static void __noreturn secondary_start(struct cpu *c)
 		panic("CPU %u does not offer %s as the others do", c->id, vendor->name);
 	cpumask_set(&cpu_online, c->id);
 	__atomic_store_n(&started, true, __ATOMIC_SEQ_CST);
+	tsc_sync_answer();
 	/* Building dom0 takes a while. Its devices' interrupts have to wait, only a kick gets through. */
 	apic_block_devices(true);
 	arch_irq_disable();
@@ -118,6 +122,39 @@ static bool wake_cpu(uint32_t apic_id, uint64_t page)
 	return false;
 }
 
+/*
+ * Firmware should have all TSCs start at once, and they should run alike. A distance is made up for; but as it is known to some
+ * ticks only, guests are told that they have to look after an order of times across CPUs themselves.
+ */
+static bool clocks_differ __initdata;
+
+static void __init compare_tsc(struct cpu *c)
+{
+	struct tsc_bounds bounds;
+	int64_t shift;
+
+	if (!tsc_sync_measure(&bounds, tsc_khz * SYNC_TIMEOUT_MS))
+		panic("CPU %u has stopped as soon as it had started", c->id);
+	switch (tsc_bounds_judge(&bounds, &shift)) {
+	case TSC_SAME:
+		break;
+	case TSC_SHIFTED:
+		clocks_differ = true;
+		c->arch.tsc_adjust = -(uint64_t)shift;
+		log_warn(
+			"clock: the TSC of CPU %u is %ld ticks from the boot CPU's, which is made up for\n",
+			c->id, shift);
+		break;
+	default:
+		clocks_differ = true;
+		log_warn(
+			"clock: the TSC of CPU %u does not run as the boot CPU's does: times of guests may go wrong; maxcpus=%u "
+			"leaves it out\n",
+			c->id, c->id);
+	}
+	tsc_sync_done();
+}
+
 /* A page of RAM below 1 MiB for the trampoline; that RAM is never given to the allocator. */
 static uint64_t low_page(void)
 {
@@ -132,7 +169,7 @@ static uint64_t low_page(void)
 	return 0;
 }
 
-static bool start_one(uint32_t apic_id, uint64_t page, uint64_t root)
+static bool __init start_one(uint32_t apic_id, uint64_t page, uint64_t root)
 {
 	uint64_t args[4];
 	struct cpu *c = heap_alloc(sizeof(*c));
@@ -159,6 +196,8 @@ static bool start_one(uint32_t apic_id, uint64_t page, uint64_t root)
 		log_err("CPU with APIC id %u did not start\n", apic_id);
 		cpu_count--;
 		cpu_table[cpu_count] = NULL;
+	} else {
+		compare_tsc(c);
 	}
 	return ok;
 }
@@ -189,7 +228,10 @@ void __init smp_start_all(const struct acpi_madt *madt)
 	}
 	if (absent)
 		log_info("SMP: %u CPUs are left unused (maxcpus or APIC ids)\n", absent);
-	log_info("SMP: %u CPU%s online\n", cpu_count, cpu_count == 1 ? "" : "s");
+	if (clocks_differ)
+		tsc_reliable = false;
+	log_info("SMP: %u CPU%s online%s\n", cpu_count, cpu_count == 1 ? "" : "s",
+		 cpu_count > 1 && !clocks_differ ? ", and their clocks agree" : "");
 }
 
 void smp_release(void)

@@ -21,6 +21,7 @@ struct tsc_scale tsc_scale __ro_after_init;
 uint64_t tsc_khz __ro_after_init;
 uint64_t tsc_boot __ro_after_init; /* TSC at system time 0 */
 uint64_t apic_timer_hz __ro_after_init;
+bool tsc_reliable __ro_after_init;
 
 static spinlock_t wallclock_lock = SPINLOCK_INIT;
 static uint64_t wallclock_ns; /* since 1970, at system time 0 */
@@ -66,9 +67,14 @@ struct tsc_scale tsc_scale_for(uint64_t hz)
 	return s;
 }
 
+uint64_t tsc_now(void)
+{
+	return rdtsc() + this_cpu()->arch.tsc_adjust;
+}
+
 uint64_t time_now(void)
 {
-	return tsc_scale.mul ? tsc_to_ns(rdtsc() - tsc_boot) : 0;
+	return tsc_scale.mul ? tsc_to_ns(tsc_now() - tsc_boot) : 0;
 }
 
 void time_delay_us(unsigned us)
@@ -259,11 +265,12 @@ void __init time_init(void)
 		panic("clock: the TSC runs at %lu kHz and the APIC timer at %lu Hz by the %s: no usable clock",
 		      tsc_khz, apic_timer_hz, ref.name);
 	tsc_scale = tsc_scale_for(tsc_khz * 1000);
+	tsc_reliable = cpu_has(CPU_INVARIANT_TSC);
 	tsc_boot = rdtsc();
 	read_rtc();
 	log_info("clock: TSC %lu.%03lu MHz%s, APIC timer %lu.%03lu MHz, by %s\n", tsc_khz / 1000,
-		 tsc_khz % 1000, cpu_has(CPU_INVARIANT_TSC) ? ", invariant" : "",
-		 apic_timer_hz / 1000000, apic_timer_hz / 1000 % 1000, ref.name);
+		 tsc_khz % 1000, tsc_reliable ? ", invariant" : "", apic_timer_hz / 1000000,
+		 apic_timer_hz / 1000 % 1000, ref.name);
 }
 
 /* ---- One-shot timer ---- */

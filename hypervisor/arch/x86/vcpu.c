@@ -45,7 +45,7 @@ int arch_domain_init(struct domain *d, const struct domain_config *cfg)
 	d->arch.serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
 	d->arch.emulation_flags = cfg->emulation_flags;
 	d->arch.misc_flags = cfg->misc_flags;
-	d->arch.tsc_offset = d->hardware ? 0 : -rdtsc();
+	d->arch.tsc_offset = d->hardware ? 0 : -tsc_now();
 	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot;
 	err = hvm_io_init(d);
 	if (!err)
@@ -469,7 +469,7 @@ void arch_vcpu_time_update(struct vcpu *v)
 		.system_time = 0,
 		.tsc_to_system_mul = tsc_scale.mul,
 		.tsc_shift = tsc_scale.shift,
-		.flags = cpu_has(CPU_INVARIANT_TSC) ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
+		.flags = tsc_reliable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
 	};
 	/* Odd while it changes (xen.h, struct vcpu_time_info). */
 	WRITE_ONCE(t->version, copy.version - 1);

@@ -36,7 +36,7 @@ int p2m_release(struct domain *d); /* frees all tables; -ERESTART while there is
 
 /*
  * Sets 2^order frames (0, 9 or 18; gfn and mfn aligned to it, else -EINVAL) to one type. Page references are the caller's
- * business. -ENOMEM: the pool of the domain is used up. P2M_POD, which has no frame, is -EOPNOTSUPP where devices reach the
+ * business. P2M_MMIO does not replace memory: -EBUSY. -ENOMEM: the pool of the domain is used up. P2M_POD, which has no frame, is -EOPNOTSUPP where devices reach the
  * domain's memory: they cannot wait for a frame. The old translation is gone from all TLBs (CPU and IOMMU) on
  * return, unless inside p2m_batch_begin/end.
  */
@@ -44,6 +44,8 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order, enum p2m_typ
 /* Any range, split into the largest possible pieces. */
 int p2m_set_range(struct domain *d, gfn_t gfn, mfn_t mfn, uint64_t count, enum p2m_type type);
 int p2m_clear(struct domain *d, gfn_t gfn, unsigned order);
+/* Takes out device memory, where there is nothing else: otherwise -EBUSY, and all stays. */
+int p2m_clear_mmio(struct domain *d, gfn_t gfn, unsigned order);
 /*
  * Translations that this CPU changes within a batch are flushed once, at its end: until then frames that were mapped may not
  * be given back. Batches nest; other CPUs are not concerned. Begins and ends on one CPU, without sleeping or running the

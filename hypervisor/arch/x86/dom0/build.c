@@ -146,6 +146,21 @@ static bool __init withheld(uint64_t page)
 	return mfn_valid(paddr_to_mfn(paddr_from(page)));
 }
 
+/* Where a broken firmware lists RAM as a device's memory too, it stays RAM to dom0. */
+static void __init map_run(struct domain *d, uint64_t start, uint64_t end)
+{
+	int err = p2m_set_range(d, gaddr_to_gfn(gaddr_from(start)), paddr_to_mfn(paddr_from(start)),
+				(end - start) >> PAGE_SHIFT, P2M_MMIO);
+
+	if (err != -EBUSY)
+		start = end;
+	for (; start < end && (!err || err == -EBUSY); start += PAGE_SIZE)
+		err = p2m_set(d, gaddr_to_gfn(gaddr_from(start)), paddr_to_mfn(paddr_from(start)),
+			      ORDER_4K, P2M_MMIO);
+	if (err && err != -EBUSY)
+		panic("dom0: device memory below 0x%lx cannot be mapped: error %d", end, err);
+}
+
 static void __init map_identity(struct domain *d, uint64_t start, uint64_t end)
 {
 	uint64_t run = ALIGN_DOWN(start, PAGE_SIZE), p;
@@ -155,10 +170,8 @@ static void __init map_identity(struct domain *d, uint64_t start, uint64_t end)
 	for (p = run; p <= end; p += PAGE_SIZE) {
 		if (p < end && !withheld(p))
 			continue;
-		if (p > run &&
-		    p2m_set_range(d, gaddr_to_gfn(gaddr_from(run)), paddr_to_mfn(paddr_from(run)),
-				  (p - run) >> PAGE_SHIFT, P2M_MMIO))
-			panic("dom0: no memory for its page tables");
+		if (p > run)
+			map_run(d, run, p);
 		run = p + PAGE_SIZE;
 	}
 }

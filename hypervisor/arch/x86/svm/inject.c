@@ -103,6 +103,11 @@ static bool prepare_interrupt(struct vcpu *v)
 	struct svm_vcpu *s = v->arch.svm;
 	int vector;
 
+	/* Taken before the IRET that is stepped over, it would save our TF with the guest's flags; behind it there is an exit. */
+	if (unlikely(s->stepping)) {
+		s->vmcb->vintr &= ~VINTR_EVENT_MASK;
+		return false;
+	}
 	if (READ_ONCE(v->arch.upcall_pending_legacy)) {
 		/* What is raised after the guest took this is the next; it sees all that was raised before. */
 		__atomic_store_n(&v->arch.upcall_pending_legacy, false, __ATOMIC_SEQ_CST);

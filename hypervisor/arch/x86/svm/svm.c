@@ -173,7 +173,6 @@ static int svm_vcpu_init(struct vcpu *v)
 	b->exceptions = BIT32(TRAP_DB) | BIT32(TRAP_AC) | BIT32(TRAP_MC);
 	b->iopm_pa = paddr_raw(heap_paddr(v->domain->arch.io_bitmap));
 	b->msrpm_pa = paddr_raw(heap_paddr(v->domain->arch.msr_bitmap));
-	b->tsc_offset = v->domain->arch.tsc_offset;
 	b->vintr = VINTR_MASKING;
 	b->np_enable = 1;
 	b->n_cr3 = paddr_raw(heap_paddr(v->domain->arch.p2m.root));
@@ -201,6 +200,8 @@ static void svm_load(struct vcpu *v)
 {
 	const uint64_t *dr = v->arch.svm->dr;
 
+	/* The guest's TSC goes on as it was, on whatever CPU it was before. */
+	v->arch.svm->vmcb->tsc_offset = v->domain->arch.tsc_offset + this_cpu()->arch.tsc_adjust;
 	__asm__ volatile("mov %0, %%db0; mov %1, %%db1; mov %2, %%db2; mov %3, %%db3" ::"r"(dr[0]),
 			 "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
 }
@@ -488,11 +489,6 @@ static int svm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-static void svm_set_tsc_offset(struct vcpu *v, uint64_t offset)
-{
-	v->arch.svm->vmcb->tsc_offset = offset;
-}
-
 static void dump_segment(const char *name, const struct vmcb_segment *s)
 {
 	log_err("%s %04x base %016lx limit %08x attr %03x\n", name, s->sel, s->base, s->limit,
@@ -544,6 +540,5 @@ const struct vendor_ops svm_ops = {
 	.clear_shadow = svm_clear_shadow,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,
-	.set_tsc_offset = svm_set_tsc_offset,
 	.dump = svm_dump,
 };

@@ -6,6 +6,7 @@
 #include <bulkhead/errno.h>
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/p2m.h>
 
 #include "vpci_priv.h"
 
@@ -191,6 +192,23 @@ static int ecam_conflict(struct vpci *p, const struct vpci_ecam *n)
 	return 0;
 }
 
+/* Memory that the domain has where the window is to be. */
+static bool memory_in(struct domain *d, uint64_t start, uint64_t size)
+{
+	uint64_t gfn = start >> PAGE_SHIFT, end = (start + size) >> PAGE_SHIFT;
+
+	while (gfn < end) {
+		enum p2m_type type;
+		unsigned order;
+
+		(void)p2m_lookup_order(d, gfn_from(gfn), &type, &order);
+		if (type != P2M_NONE && type != P2M_MMIO)
+			return true;
+		gfn += (1UL << order) - (gfn & ((1UL << order) - 1));
+	}
+	return false;
+}
+
 int vpci_ecam_add(struct domain *d, uint64_t base, unsigned seg, unsigned first_bus,
 		  unsigned last_bus)
 {
@@ -204,6 +222,12 @@ int vpci_ecam_add(struct domain *d, uint64_t base, unsigned seg, unsigned first_
 		return -EINVAL;
 	start = base + ((uint64_t)first_bus << ECAM_BUS_SHIFT);
 	size = (uint64_t)(last_bus - first_bus + 1) << ECAM_BUS_SHIFT;
+	if (memory_in(d, start, size)) {
+		log_guest(d, LOG_WARN,
+			  "PCI: no configuration window at 0x%lx: memory of the domain is there\n",
+			  (unsigned long)start);
+		return -EBUSY;
+	}
 	e = heap_alloc(sizeof(*e));
 	if (!e)
 		return -ENOMEM;

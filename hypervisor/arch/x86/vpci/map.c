@@ -42,13 +42,27 @@ static uint64_t step_pages(uint64_t gfn, uint64_t mfn, uint64_t pages)
 	return done;
 }
 
+/* What the domain has put between the pages of a device stays: it has references, and is not ours. */
+static int clear_block(struct domain *d, uint64_t gfn, unsigned order)
+{
+	int rc = p2m_clear_mmio(d, gfn_from(gfn), order), err = 0;
+
+	if (rc != -EBUSY)
+		return rc;
+	for (unsigned i = 0; order != ORDER_4K && i < 512; i++) {
+		rc = clear_block(d, gfn + ((uint64_t)i << (order - ORDER_2M)), order - ORDER_2M);
+		err = rc ? rc : err;
+	}
+	return err;
+}
+
 static void clear_range(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t pages)
 {
 	while (pages) {
 		unsigned order = entry_order(gfn, mfn, pages);
 
 		/* Can fail only for want of memory to split a larger entry, and then that stays: say so. */
-		if (p2m_clear(d, gfn_from(gfn), order))
+		if (clear_block(d, gfn, order))
 			log_guest(d, LOG_ERR, "device memory at %#lx stays mapped\n",
 				  (unsigned long)(gfn << PAGE_SHIFT));
 		gfn += 1UL << order;
@@ -211,6 +225,7 @@ static bool map_step(struct vpci_dev *dev, unsigned idx)
 	struct domain *d = dev->vpci->domain;
 	const char *why;
 	uint64_t end, n;
+	int err;
 
 	if (job->pos == 0 && !job->prepared) {
 		if (bar->mapped)
@@ -239,11 +254,14 @@ static bool map_step(struct vpci_dev *dev, unsigned idx)
 	}
 	end = vpci_next_trap(dev->vpci, bar->gfn + job->pos, bar->gfn + bar->pages);
 	n = step_pages(bar->gfn + job->pos, bar->mfn + job->pos, end - bar->gfn - job->pos);
-	if (n && p2m_set_range(d, gfn_from(bar->gfn + job->pos), mfn_from(bar->mfn + job->pos), n,
-			       P2M_MMIO)) {
+	err = n ? p2m_set_range(d, gfn_from(bar->gfn + job->pos), mfn_from(bar->mfn + job->pos), n,
+				P2M_MMIO)
+		: 0;
+	if (err) {
 		/* What was mapped of it is harmless and goes with the next unmapping. */
-		log_guest(d, LOG_WARN, "PCI " SBDF_FMT ": BAR %u mapped in part: no memory\n",
-			  SBDF_ARG(dev->pci->sbdf), idx);
+		log_guest(d, LOG_WARN, "PCI " SBDF_FMT ": BAR %u mapped in part: %s\n",
+			  SBDF_ARG(dev->pci->sbdf), idx,
+			  err == -EBUSY ? "memory of the domain is there" : "no memory");
 		return true;
 	}
 	job->pos += n;

@@ -233,7 +233,7 @@ bool vpci_job_step(struct vpci_dev *dev); /* true: done */
 /* Lets the current vCPU finish the device's job before its guest goes on. */
 void vpci_wait(struct vpci_dev *dev);
 unsigned vpci_memory_bars(const struct vpci_dev *dev);
-/* Unmaps a range at once. */
+/* Unmaps a range of device memory at once; what else is there stays. */
 void vpci_clear(struct domain *d, uint64_t gfn, uint64_t pages);
 
 /* trap.c */

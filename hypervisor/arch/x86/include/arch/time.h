@@ -12,6 +12,10 @@ struct tsc_scale {
 
 extern struct tsc_scale tsc_scale; /* of the host's TSC */
 extern uint64_t tsc_khz, tsc_boot;
+extern bool tsc_reliable; /* it runs always, alike on all CPUs, from one zero */
+
+/* The TSC of the machine: that of the boot CPU, whatever CPU asks. */
+uint64_t tsc_now(void);
 
 void time_init(void); /* boot CPU, after ACPI and the local APIC */
 uint64_t tsc_to_ns(uint64_t delta);

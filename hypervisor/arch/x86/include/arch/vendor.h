@@ -63,7 +63,6 @@ struct vendor_ops {
 	int (*msr_read)(struct vcpu *v, uint32_t msr,
 			uint64_t *ret_value); /* MSRs kept in vendor state; -ENOENT: not mine */
 	int (*msr_write)(struct vcpu *v, uint32_t msr, uint64_t value);
-	void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
 	void (*dump)(struct vcpu *v); /* prints the state, for crashes */
 };
 

@@ -14,7 +14,7 @@ int vpci_domain_init(struct domain *d);
 void vpci_domain_finish(struct domain *d);
 /*
  * Makes an ECAM window of the machine visible to the hardware domain (also PHYSDEVOP_pci_mmcfg_reserved). base is that
- * of bus 0. 0 (also if it is there already), -EEXIST (another one is in the way), -ENOMEM.
+ * of bus 0. 0 (also if it is there already), -EEXIST (another one is in the way), -EBUSY (memory of d is there), -ENOMEM.
  */
 int vpci_ecam_add(struct domain *d, uint64_t base, unsigned seg, unsigned first_bus,
 		  unsigned last_bus);
