@@ -187,6 +187,12 @@ int gui_channel_connect(const char *uri, int peer, uint32_t version,
 	return 0;
 }
 
+void gui_channel_set_screen(struct gui_channel *channel, const struct gui_screen *screen)
+{
+	if (channel && !channel->is_ready)
+		channel->screen = *screen;
+}
+
 void gui_channel_destroy(struct gui_channel *channel)
 {
 	if (!channel)

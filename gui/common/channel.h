@@ -41,6 +41,8 @@ int gui_channel_listen(const char *uri, int peer, uint32_t version,
 int gui_channel_connect(const char *uri, int peer, uint32_t version,
 			const struct gui_screen *screen, const struct gui_channel_ops *ops,
 			void *ctx, struct gui_channel **ret_channel);
+/* The daemon's screen has changed: an agent that has not been told its size yet is told this one. */
+void gui_channel_set_screen(struct gui_channel *channel, const struct gui_screen *screen);
 /* Closes at once; what was not written yet is lost. NULL is allowed. */
 void gui_channel_destroy(struct gui_channel *channel);
 

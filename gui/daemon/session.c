@@ -302,13 +302,25 @@ static void on_warn(void *ctx, const char *key, const char *text)
 		say(session, text, 0);
 }
 
+static struct gui_screen screen_now(const struct session *session)
+{
+	struct gui_screen screen = {.depth = 24};
+
+	view_screen(session->view, &screen.width, &screen.height);
+	screen.mem = gui_screen_mem(screen.width, screen.height);
+	return screen;
+}
+
 /* Popups have to stay on what is there now. Agents hear of it by qubes.SetMonitorLayout, see gui-monitor-layout(1). */
 static void on_screen(void *ctx)
 {
 	struct session *session = ctx;
+	struct gui_screen screen = screen_now(session);
 
-	view_screen(session->view, &session->model.limits.screen_width,
-		    &session->model.limits.screen_height);
+	session->model.limits.screen_width = screen.width;
+	session->model.limits.screen_height = screen.height;
+	/* A qube may take its time to start. */
+	gui_channel_set_screen(session->channel, &screen);
 }
 
 static const struct view_actions actions = {
@@ -374,7 +386,7 @@ static bool start_view(struct session *session)
 static int connect_agent(struct session *session)
 {
 	const struct session_options *options = session->options;
-	struct gui_screen screen = {.depth = 24};
+	struct gui_screen screen = screen_now(session);
 	int rc;
 
 	rc = gui_maps_create(options->uri, options->domain, PAGES_MAX, &session->maps);
@@ -383,8 +395,6 @@ static int connect_agent(struct session *session)
 			options->domain, g_strerror(-rc));
 		return rc;
 	}
-	view_screen(session->view, &screen.width, &screen.height);
-	screen.mem = gui_screen_mem(screen.width, screen.height);
 	rc = gui_channel_connect(options->uri, options->domain, GUI_VERSION_OWN, &screen,
 				 &channel_ops, session, &session->channel);
 	if (rc)

@@ -292,6 +292,18 @@ def screen_size(bed):
     bed.desktop.await_pixel(1040, 730, YELLOW)
 
 
+def screen_before_agent(bed):
+    """A screen that changes its size while the qube still starts is told as it is when the agent comes."""
+    daemon = bed.daemon(connect=False)
+    bed.desktop.until(lambda: os.path.exists(os.path.join(daemon.place, f"gui.{daemon.domain}.0.sock")), "the daemon does not listen")
+    try:
+        bed.desktop.resize(700, 500)
+        daemon.agent = daemon.new_agent()
+        same("screen", daemon.agent.handshake()[1][:2], (700, 500))
+    finally:
+        bed.desktop.resize(1280, 800)
+
+
 def transient(bed):
     """A window that belongs to another one stays above it, also when that one goes first."""
     agent = bed.daemon().agent
@@ -801,6 +813,6 @@ def notifications(bed):
                 helper.wait()
 
 
-CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, transient, screen_size, popup_limits,
+CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, transient, screen_size, screen_before_agent, popup_limits,
           flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
           clipboard_limits, notifications, tray, icons, later_icons, delay, reconnect, silent_agent]
