@@ -154,8 +154,9 @@ static int handle_events(int fd, uint32_t mask, void *data)
 	int count = 0;
 
 	(void)fd;
-	(void)mask;
-	while ((event = xcb_poll_for_event(client->xcb))) {
+	/* Without a mask the event loop only asks for what is in memory already. */
+	while ((event = mask ? xcb_poll_for_event(client->xcb)
+			     : xcb_poll_for_queued_event(client->xcb))) {
 		if (!tray_event(client, event))
 			x11_clip_event(client, event);
 		free(event);

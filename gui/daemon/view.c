@@ -395,10 +395,10 @@ void view_attach(struct view *view, struct model *model)
 	view->model = model;
 }
 
+/* What is drawn goes out when GDK looks for events, before the loop sleeps: XFlush() would look for them, too. */
 void view_flush(struct view *view)
 {
 	paint_flush(view);
-	XFlush(view->x);
 }
 
 static void on_screen(GdkScreen *screen, gpointer data)

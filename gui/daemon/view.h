@@ -41,7 +41,7 @@ const struct view_ops *view_operations(void);
 void view_attach(struct view *view, struct model *model);
 
 void view_screen(const struct view *view, uint32_t *ret_width, uint32_t *ret_height);
-/* Shows what has changed since the last time. To be called when a batch of messages is done. */
+/* Shows what has changed since the last time. To be called within the main loop, when a batch of messages is done. */
 void view_flush(struct view *view);
 
 #endif
