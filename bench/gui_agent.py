@@ -40,7 +40,7 @@ def frames(width, height):
         s.sync(client)
         before, time = s.stats(), cpu(s.agent.pid)
         client.tell(f"repaint one {FRAMES}")
-        s.hear(client, f"repainted {FRAMES}")
+        s.hear(client, f"repainted {FRAMES} pace .*")
         spent = cpu(s.agent.pid) - time
         counts = difference(before, s.stats())
     say(f"{width}x{height} repaint: copies of the picture for each frame",

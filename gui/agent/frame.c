@@ -68,13 +68,16 @@ static int update_windows(struct agent *agent, uint32_t now, struct timespec *ti
 
 void frames_update(struct agent *agent)
 {
-	uint32_t now = agent_now();
 	struct surface *surface;
 	struct timespec time;
 	int next;
 
+	/* One reading: clients see the pace in the times that they are told. */
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	next = update_windows(agent, now, &time);
+	next = update_windows(agent,
+			      (uint32_t)((uint64_t)time.tv_sec * 1000 +
+					 (uint64_t)time.tv_nsec / 1000000),
+			      &time);
 	wl_list_for_each(surface, &agent->surfaces, link)
 	{
 		if (surface->callback_waits)

@@ -14,7 +14,7 @@
 //   state NAME WHAT                      maximize unmaximize fullscreen unfullscreen minimize
 //   cursor SIZE COLOUR | cursor hide     picture of the pointer, from now on
 //   copy TEXT / paste                    owns the clipboard; reads it
-//   repaint NAME COUNT                   full repaints at the pace of frame callbacks, then "repainted COUNT"
+//   repaint NAME COUNT                   full repaints at the pace of frame callbacks, then "repainted COUNT pace LEAST_MS"
 //   toggle NAME                          from now on each key press changes the colour of the window
 //   free NAME / sync                     destroys; prints "synced"
 #include <errno.h>
@@ -46,6 +46,7 @@ struct window {
 	int width, height, scale, given_width, given_height;
 	uint32_t colour;
 	int repaints, repainted;
+	uint32_t framed, pace; /* ms: when the last one was, and the least that was between two */
 	bool configured, toggles;
 };
 
@@ -583,12 +584,14 @@ static void handle_frame(void *data, struct wl_callback *callback, uint32_t time
 {
 	struct window *window = data;
 
-	(void)time;
 	wl_callback_destroy(callback);
-	if (++window->repainted < window->repaints)
+	if (window->repainted++ && time - window->framed < window->pace)
+		window->pace = time - window->framed;
+	window->framed = time;
+	if (window->repainted < window->repaints)
 		repaint(window);
 	else
-		printf("repainted %d\n", window->repainted);
+		printf("repainted %d pace %u\n", window->repainted, window->pace);
 }
 
 static const struct wl_callback_listener frame_listener = {.done = handle_frame};
@@ -600,6 +603,7 @@ static void do_repaint(char *rest)
 
 	window->repaints = atoi(text);
 	window->repainted = 0;
+	window->pace = UINT32_MAX;
 	repaint(window);
 }
 

@@ -665,6 +665,24 @@ def check_wrong_lengths():
         s.daemon.window(title="one")
 
 
+def check_frame_pace():
+    """Programs draw as often as a screen shows it, and once a second what nobody sees."""
+    with Session() as s:
+        client, daemon = s.client(), s.daemon
+        window = s.top(client, "one", 64, 64)
+
+        def pace(count):
+            start = len(client.lines)
+            client.tell(f"repaint one {count}")
+            return int(s.hear(client, f"repainted {count} pace (\\d+)", start)[1])
+        need(pace(20) >= 16, "frames come faster than 60 in a second")
+        client.tell("state one minimize")
+        daemon.until(lambda: window.flags == MINIMIZE, "the request to be minimised")
+        daemon.send("WINDOW_FLAGS", window.number, MINIMIZE, 0)
+        s.sync(client)
+        need(pace(2) >= 1000, "what is minimised is drawn as often as what is seen")
+
+
 def check_slow_daemon():
     """A daemon that does not read costs no memory and no frames, and sees the last state when it reads again."""
     with Session() as s:
