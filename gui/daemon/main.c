@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // gui-daemon: shows the windows of one qube. Options, configuration, and a supervisor that connects anew.
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -258,6 +261,8 @@ int main(int argc, char **argv)
 {
 	struct arguments arguments = {.session = {.domain = -1}};
 
+	/* What whoever started this forgot to close is not for a process that reads what a qube says. */
+	close_range(STDERR_FILENO + 1, ~0u, 0);
 	if (!parse(argc, argv, &arguments)) {
 		usage(stderr);
 		return 2;

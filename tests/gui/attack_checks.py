@@ -2,6 +2,7 @@
 # What a hostile agent may try. The daemon drops its qube with a word to the user, or bears it; others go on.
 import os
 import random
+import re
 import struct
 
 from .agent import NUMBERS, Buffer, Gone
@@ -322,7 +323,8 @@ def random_messages(bed):
 
 def rights(bed):
     """What a daemon that was taken over could still do with the kernel."""
-    daemon = bed.daemon()
+    with open(os.path.join(bed.place, "of-others"), "w", encoding="ascii") as other:
+        daemon = bed.daemon(pass_fds=[other.fileno()])
     place(daemon.agent, 1, 100, 100, 200, 100, BLUE, "rights")
     settle(bed, daemon.agent, 1, "[work] rights", (100, 100, 200, 100))
     for task in os.listdir(f"/proc/{daemon.process.pid}/task"):
@@ -331,6 +333,12 @@ def rights(bed):
         for name, wanted in (("CapEff", "0" * 16), ("CapPrm", "0" * 16), ("CapBnd", "0" * 16), ("NoNewPrivs", "1"),
                              ("Seccomp", "2")):
             same(f"{name} of a thread", status[name].strip(), wanted)
+    # Its log, channels and loops, the clipboard between qubes, and the qube's pages: no file of others, no directory.
+    needed = r"/dev/null|socket:.*|anon_inode:\[(eventfd|eventpoll|timerfd|inotify)\]|/memfd:.*|" \
+             rf"{re.escape(daemon.log_path)}|{re.escape(bed.clipboard)}/qubes-clipboard\.bin(\.source)?"
+    place_of = f"/proc/{daemon.process.pid}/fd"
+    links = [os.readlink(os.path.join(place_of, fd)) for fd in os.listdir(place_of)]
+    same("descriptors that it does not need", [link for link in links if not re.fullmatch(needed, link)], [])
 
 
 CHECKS = [wrong_lengths, wrong_types, unknown_windows, wrong_values, wrong_images, extreme_values, rewritten_pages,

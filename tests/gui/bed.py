@@ -21,7 +21,7 @@ class Daemon:
     """A gui-daemon process with the agent of its qube."""
 
     def __init__(self, bed, name="work", label="red", domain=7, version=0x10008, options=(), supervised=False,
-                 connect=True, place=None, environment=None):
+                 connect=True, place=None, environment=None, pass_fds=()):
         self.bed, self.name, self.domain, self.color = bed, name, domain, LABELS[label]
         self.place = place or os.path.join(bed.place, f"{name}-{bed.serial()}")
         os.makedirs(self.place, exist_ok=True)
@@ -36,7 +36,7 @@ class Daemon:
         env = dict(bed.desktop.env, ASAN_OPTIONS="detect_leaks=0:strict_string_checks=1",
                    UBSAN_OPTIONS="print_stacktrace=1", **(environment or {}))
         self.process = subprocess.Popen(command + ([] if supervised else ["--once"]), env=env,
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=pass_fds)
         bed.daemons.append(self)
         if connect:
             try:
