@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 
+from .access import Access
 from .agent import Buffer
 
 PLACED = 1  # hint: the user's position, so that the window manager leaves the window where it is
@@ -422,6 +423,19 @@ def fullscreen(bed):
     bed.desktop.find("gui-daemon fullscreen bar")
 
 
+def accessible_bar(bed):
+    """The way out of full screen has a name for assistive programs, which says the key that leads there, too."""
+    with Access(bed.desktop) as access:
+        bus = access.environment()["DBUS_SESSION_BUS_ADDRESS"]
+        agent = bed.daemon(environment={"DBUS_SESSION_BUS_ADDRESS": bus, "NO_AT_BRIDGE": "0"}).agent
+        place(agent, 1, 100, 100, 300, 200, GREEN, "full")
+        number = settle(bed, agent, 1, "[work] full", (100, 100, 300, 200))
+        bed.desktop.do("windowfocus", "--sync", number)
+        bed.desktop.do("key", "ctrl+shift+F11")
+        bed.desktop.until(lambda: ("push button", "[work] Leave full screen (Ctrl+Shift+F11)") in access.walk(), "no button")
+        same("without a name", access.unnamed(), [])
+
+
 def hints(bed):
     """Sizes that the window manager keeps count the frame in; nonsense is left out."""
     daemon = bed.daemon()
@@ -533,10 +547,23 @@ def cursor(bed):
     agent = daemon.agent
     place(agent, 1, 100, 100, 300, 200, GREEN, "cursor")
     bed.desktop.do("mousemove", 200, 200)
-    for number in [0, *range(0x100, 0x19c), 1, 0xff, 0xffffffff, 0x80000000, 0]:
+
+    def shape(number, known=(), wanted=None):
+        """The shape that the number makes: none of the known ones, or the wanted one."""
         agent.send("CURSOR", 1, struct.pack("<I", number))
-    agent.sync(1)
-    agent.expect("WINDOW_DUMP_ACK", 1)
+        return bed.desktop.until(lambda: [seen for seen in [bed.desktop.camera.cursor()] if (
+            seen == wanted if wanted else seen not in known)], f"shape {number:#x} is not to be seen")[0]
+    bed.desktop.await_pixel(250, 250, GREEN)
+    plain = bed.desktop.camera.cursor()
+    bar = shape(0x100 + 152, [plain])
+    hand = shape(0x100 + 60, [plain, bar])
+    shape(0, wanted=plain)
+    # Of each pair of glyphs the second is a mask.
+    shape(0x100 + 153, wanted=bar)
+    for number in [0, *range(0x100, 0x19c), 1, 0xff, 0xffffffff, 0x80000000]:
+        agent.send("CURSOR", 1, struct.pack("<I", number))
+    shape(0x100 + 60, wanted=hand)
+    shape(0, wanted=plain)
 
 
 def many_windows(bed):
@@ -814,5 +841,5 @@ def notifications(bed):
 
 
 CHECKS = [versions, old_lengths, managed, utf8_titles, configure, damage, buffers, screen_window, popup, transient, screen_size, screen_before_agent, popup_limits,
-          flags, fullscreen, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
+          flags, fullscreen, accessible_bar, hints, keys_and_pointer, close_and_focus, release, cursor, many_windows, clipboard,
           clipboard_limits, notifications, tray, icons, later_icons, delay, reconnect, silent_agent]

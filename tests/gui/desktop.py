@@ -19,6 +19,13 @@ class _Image(ctypes.Structure):
                 ("stride", ctypes.c_int), ("bits", ctypes.c_int)]
 
 
+class _Cursor(ctypes.Structure):
+    """XFixesCursorImage, of Xfixes.h."""
+    _fields_ = [("x", ctypes.c_short), ("y", ctypes.c_short), ("width", ctypes.c_ushort), ("height", ctypes.c_ushort),
+                ("xhot", ctypes.c_ushort), ("yhot", ctypes.c_ushort), ("serial", ctypes.c_ulong),
+                ("pixels", ctypes.POINTER(ctypes.c_ulong))]
+
+
 class Camera:
     """Takes pictures of the whole screen."""
 
@@ -43,6 +50,17 @@ class Camera:
         words = ctypes.string_at(found.data, found.stride * self.height)
         self.lib.XDestroyImage(image)
         return Picture(self.width, self.height, words)
+
+    def cursor(self):
+        """The shape of the pointer: its size, and what is in it."""
+        fixes = ctypes.CDLL("libXfixes.so.3")
+        fixes.XFixesGetCursorImage.restype = ctypes.POINTER(_Cursor)
+        fixes.XFixesGetCursorImage.argtypes = self.lib.XFree.argtypes = [ctypes.c_void_p]
+        image = fixes.XFixesGetCursorImage(self.display)
+        found = image.contents
+        shape = found.width, found.height, tuple(found.pixels[i] for i in range(found.width * found.height))
+        self.lib.XFree(image)
+        return shape
 
     def close(self):
         self.lib.XCloseDisplay(self.display)

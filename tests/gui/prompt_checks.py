@@ -82,8 +82,9 @@ def keyboard_alone(bed):
 def pointer_alone(bed):
     """A target of many is chosen by the pointer; the source is in the colour of its label."""
     with Prompt(bed, question(), "--delay", "100") as prompt:
-        bed.desktop.await_pixel(*prompt.place(-60, 20), 0xcc0000)
         prompt.armed()
+        # The window manager may still be placing it.
+        bed.desktop.until(lambda: bed.desktop.picture()[prompt.place(-60, 20)] == 0xcc0000, "the colour of the source is not there")
         prompt.click(*SECOND)
         prompt.click(*ALLOW)
         same("answer", prompt.answer(), "allow:mail\n")
