@@ -89,6 +89,7 @@ install-desktop: desktop install-gui-daemon
 	install -m 644 docs/man/qube.1 docs/man/qube-session.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	for name in $(DESKTOP_NAMES); do echo '.so man1/qube.1' > $(DESTDIR)$(PREFIX)/share/man/man1/qvm-$$name.1; done
 	install -m 644 docs/man/qube-manager.8 docs/man/qrexec-prompt.8 docs/man/desktop-session.8 docs/man/qube-menu.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	echo '.so man8/qube-menu.8' > $(DESTDIR)$(PREFIX)/share/man/man8/qube-menu-update.8
 
 -include $(patsubst %.o,%.d,$(call desktop_objects,$(DESKTOP_SRCS) $(DESKTOP_FOLLOW)))
 .PHONY: desktop install-desktop

@@ -15,11 +15,11 @@ _qube() {
         command=${name#qvm-}
     fi
     case $((COMP_CWORD - at)):$command in
-    -1:*) choices='clone create disposable kill log ls prefs remove run shutdown start tags volume' ;;
-    0:ls) choices=--json ;;
+    -1:*) choices='clone create disposable kill log ls prefs remove run shutdown start tags volume --help' ;;
+    0:ls) choices="--json --help" ;;
     0:create) ;;
     0:prefs | 0:tags | 0:volume) choices="--json $(_qube_names)" ;;
-    0:run) choices="--user --gui --disposable $(_qube_names)" ;;
+    0:run) choices="--user --gui --disposable --help $(_qube_names)" ;;
     0:*) choices=$(_qube_names) ;;
     1:create) choices='AppVM TemplateVM StandaloneVM' ;;
     1:prefs) choices=$(_qube_properties "${COMP_WORDS[at]}") ;;

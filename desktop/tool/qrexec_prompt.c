@@ -24,11 +24,11 @@ struct arguments {
 	const char *session_dir, *verb;
 };
 
-static int usage(void)
+static int usage(FILE *to)
 {
 	fputs("usage: qrexec-prompt [--delay MS] [--timeout S] [--session-dir DIR] ask|notify\n",
-	      stderr);
-	return 2;
+	      to);
+	return to == stdout ? 0 : 2;
 }
 
 static bool number(const char *text, uint32_t max, uint32_t *ret_number)
@@ -49,17 +49,20 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
 	static const struct option longs[] = {{"delay", required_argument, NULL, 'd'},
 					      {"timeout", required_argument, NULL, 't'},
 					      {"session-dir", required_argument, NULL, 's'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	bool good = true;
 	int option;
 
-	while (good && (option = getopt_long(argc, argv, "d:t:s:", longs, NULL)) != -1)
+	while (good && (option = getopt_long(argc, argv, "d:t:s:h", longs, NULL)) != -1)
 		if (option == 'd')
 			good = number(optarg, 3600000, &arguments->dialog.delay);
 		else if (option == 't')
 			good = number(optarg, 86400, &arguments->dialog.timeout);
 		else if (option == 's')
 			arguments->session_dir = optarg;
+		else if (option == 'h')
+			exit(usage(stdout));
 		else
 			good = false;
 	if (!good || argc - optind != 1)
@@ -136,7 +139,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (!parse(argc, argv, &arguments))
-		return usage();
+		return usage(stderr);
 	/* Root has no screen of its own: with one in the environment it is a test's. */
 	rc = getenv("DISPLAY") ? 0 : user_session_enter(arguments.session_dir);
 	if (rc) {

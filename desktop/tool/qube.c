@@ -25,13 +25,14 @@ static const char *run_dir(void)
 static int connect_to_manager(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd;
 
 	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/manager.sock", run_dir()) >=
 	    (int)sizeof(address.sun_path)) {
-		errno = ENAMETOOLONG;
+		fprintf(stderr, "qube: %s/manager.sock: %s\n", run_dir(), strerror(ENAMETOOLONG));
 		return -1;
 	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		fprintf(stderr,
 			"qube: %s: %s; is qube-manager running, and are you in the group "
@@ -209,23 +210,37 @@ static int show_log(const char *name)
 	return 127;
 }
 
-int main(int argc, char **argv)
+static int obey(int count, const char **words)
 {
-	const char *base = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
-	const char *words[64];
-	int count = 0;
-
-	if (!strncmp(base, "qvm-", 4))
-		words[count++] = base + 4;
-	for (int i = 1; i < argc && count < 63; i++)
-		words[count++] = argv[i];
 	if (!count)
 		return usage(stderr);
-	if (!strcmp(words[0], "--help") || !strcmp(words[0], "help"))
+	if (!strcmp(words[0], "--help") || !strcmp(words[0], "help") ||
+	    (count > 1 && !strcmp(words[1], "--help")))
 		return usage(stdout);
+	if (*words[0] == '-')
+		return usage(stderr);
 	if (!strcmp(words[0], "run"))
 		return run(count, (char **)words);
 	if (!strcmp(words[0], "log") && count == 2)
 		return show_log(words[1]);
 	return ask(count, words, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+	const char *base = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+	const char **words = calloc((size_t)argc + 1, sizeof(*words));
+	int count = 0, status;
+
+	if (!words) {
+		perror("qube");
+		return 1;
+	}
+	if (!strncmp(base, "qvm-", 4))
+		words[count++] = base + 4;
+	for (int i = 1; i < argc; i++)
+		words[count++] = argv[i];
+	status = obey(count, words);
+	free(words);
+	return status;
 }

@@ -185,16 +185,23 @@ static void autostart(struct manager *manager)
 	}
 }
 
+static int usage(FILE *to)
+{
+	fputs("usage: qube-manager [--lib DIR] [--run DIR] [--log DIR] [--schema FILE]\n", to);
+	return to == stdout ? 0 : 2;
+}
+
 static bool parse_options(int argc, char **argv, struct places *places)
 {
 	static const struct option longs[] = {{"lib", required_argument, NULL, 'l'},
 					      {"run", required_argument, NULL, 'r'},
 					      {"log", required_argument, NULL, 'o'},
 					      {"schema", required_argument, NULL, 's'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "l:r:o:s:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "l:r:o:s:h", longs, NULL)) != -1)
 		switch (option) {
 		case 'l':
 			places->lib = optarg;
@@ -208,6 +215,8 @@ static bool parse_options(int argc, char **argv, struct places *places)
 		case 's':
 			places->schema = optarg;
 			break;
+		case 'h':
+			exit(usage(stdout));
 		default:
 			return false;
 		}
@@ -224,11 +233,8 @@ int main(int argc, char **argv)
 	char path[PATH_MAX];
 	int status = 1;
 
-	if (!parse_options(argc, argv, &manager.places)) {
-		fprintf(stderr, "usage: qube-manager [--lib DIR] [--run DIR] [--log DIR] "
-				"[--schema FILE]\n");
-		return 2;
-	}
+	if (!parse_options(argc, argv, &manager.places))
+		return usage(stderr);
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		manager.clients[i] = -1;
 	manager.listener = manager.lock = -1;

@@ -283,28 +283,34 @@ static gboolean pop_up(gpointer unused)
 	return G_SOURCE_REMOVE;
 }
 
+static int usage(FILE *to)
+{
+	fputs("usage: qube-menu [--qubes FILE] [--dir DIR] [--command PROGRAM]\n", to);
+	return to == stdout ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"command", required_argument, NULL, 'c'},
 					      {"dir", required_argument, NULL, 'd'},
 					      {"qubes", required_argument, NULL, 'q'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:d:q:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "c:d:q:h", longs, NULL)) != -1)
 		if (option == 'c')
 			menu.command = optarg;
 		else if (option == 'd')
 			menu.dir = optarg;
 		else if (option == 'q')
 			menu.qubes = optarg;
+		else if (option == 'h')
+			return usage(stdout);
 		else
-			optind = argc + 1;
-	if (optind != argc) {
-		fprintf(stderr,
-			"usage: qube-menu [--qubes FILE] [--dir DIR] [--command PROGRAM]\n");
-		return 2;
-	}
+			return usage(stderr);
+	if (optind != argc)
+		return usage(stderr);
 	if (!gtk_init_check(NULL, NULL)) {
 		fprintf(stderr, "qube-menu: the display %s cannot be opened\n",
 			getenv("DISPLAY") ? getenv("DISPLAY") : "(none)");

@@ -114,30 +114,36 @@ static int update(const char *from_path, const char *socket_dir, const char *nam
 	return rc;
 }
 
+static int usage(FILE *to)
+{
+	fputs("usage: qube-menu-update [--dir DIR] [--socket-dir DIR] [--from FILE] NAME\n", to);
+	return to == stdout ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"dir", required_argument, NULL, 'd'},
 					      {"from", required_argument, NULL, 'f'},
 					      {"socket-dir", required_argument, NULL, 's'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	const char *dir = "/var/lib/qubes/menus", *socket_dir = "/run/qubes", *from = NULL;
 	char path[PATH_MAX], new_path[PATH_MAX];
 	int option, to, rc;
 
-	while ((option = getopt_long(argc, argv, "d:f:s:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "d:f:s:h", longs, NULL)) != -1)
 		if (option == 'd')
 			dir = optarg;
 		else if (option == 'f')
 			from = optarg;
 		else if (option == 's')
 			socket_dir = optarg;
+		else if (option == 'h')
+			return usage(stdout);
 		else
-			optind = argc;
-	if (argc - optind != 1 || !world_name_valid(argv[optind])) {
-		fprintf(stderr,
-			"usage: qube-menu-update [--dir DIR] [--socket-dir DIR] [--from FILE] NAME\n");
-		return 2;
-	}
+			return usage(stderr);
+	if (argc - optind != 1 || !world_name_valid(argv[optind]))
+		return usage(stderr);
 	if (snprintf(path, sizeof(path), "%s/%s.list", dir, argv[optind]) >= (int)sizeof(path) ||
 	    snprintf(new_path, sizeof(new_path), "%s/.%s.new", dir, argv[optind]) >=
 		    (int)sizeof(new_path))

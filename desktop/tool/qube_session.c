@@ -33,10 +33,17 @@ static pid_t start(void *data, struct follow_qube *qube)
 	_exit(127);
 }
 
+static int usage(FILE *to)
+{
+	fputs("usage: qube-session [--run DIR] [--gui-daemon PROGRAM]\n", to);
+	return to == stdout ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"run", required_argument, NULL, 'r'},
 					      {"gui-daemon", required_argument, NULL, 'g'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	static const struct follow_calls calls = {.start = start, .fd = -1};
 	struct follow_options options = {"qube-session", NULL, AGAIN, 0};
@@ -44,15 +51,16 @@ int main(int argc, char **argv)
 	int option, rc;
 
 	session = (struct session){.run = "/run/qubes", .program = "gui-daemon"};
-	while ((option = getopt_long(argc, argv, "r:g:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "r:g:h", longs, NULL)) != -1)
 		if (option == 'r') {
 			session.run = optarg;
 		} else if (option == 'g') {
 			session.program = optarg;
 		} else {
-			fprintf(stderr, "usage: qube-session [--run DIR] [--gui-daemon PROGRAM]\n");
-			return 2;
+			return usage(option == 'h' ? stdout : stderr);
 		}
+	if (optind < argc)
+		return usage(stderr);
 	options.dir = session.run;
 	rc = follow_create(&follow, &options, &calls, NULL);
 	if (!rc) {

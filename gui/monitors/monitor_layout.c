@@ -177,10 +177,17 @@ static int open_display(void)
 	return 0;
 }
 
+static int usage(FILE *to)
+{
+	fputs("usage: gui-monitor-layout [--run DIR] [--qrexec-client PROGRAM]\n", to);
+	return to == stdout ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"run", required_argument, NULL, 'r'},
 					      {"qrexec-client", required_argument, NULL, 'c'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct follow_calls calls = {comes, goes, wants, tell, ended, take_events, -1};
 	struct follow_options options = {"gui-monitor-layout", NULL, AGAIN, TRIES_MAX};
@@ -188,16 +195,16 @@ int main(int argc, char **argv)
 
 	state.run = "/run/qubes";
 	state.program = "qrexec-client";
-	while ((option = getopt_long(argc, argv, "r:c:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "r:c:h", longs, NULL)) != -1)
 		if (option == 'r') {
 			state.run = optarg;
 		} else if (option == 'c') {
 			state.program = optarg;
 		} else {
-			fputs("usage: gui-monitor-layout [--run DIR] [--qrexec-client PROGRAM]\n",
-			      stderr);
-			return 2;
+			return usage(option == 'h' ? stdout : stderr);
 		}
+	if (optind < argc)
+		return usage(stderr);
 	if (open_display())
 		return 1;
 	read_monitors();

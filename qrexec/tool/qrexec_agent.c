@@ -334,6 +334,7 @@ int main(int argc, char **argv)
 					      {"config-dir", required_argument, NULL, 'C'},
 					      {"session-dir", required_argument, NULL, 'D'},
 					      {"pam-dir", required_argument, NULL, 'P'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	const char *path = CALL_AGENT_SOCKET;
 	int option, rc;
@@ -341,7 +342,7 @@ int main(int argc, char **argv)
 	agent.dirs.session_dir = "/run/qubes/session";
 	agent.dirs.builtins = builtins;
 	agent.dirs.login = &login_pam;
-	while ((option = getopt_long(argc, argv, "s:S:C:D:P:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "s:S:C:D:P:h", longs, NULL)) != -1)
 		if (option == 's') {
 			path = optarg;
 		} else if (option == 'S' && agent.dirs.count < SERVICE_DIRS_MAX) {
@@ -353,11 +354,16 @@ int main(int argc, char **argv)
 		} else if (option == 'P') {
 			login_set_directory(optarg);
 		} else {
-			fprintf(stderr,
-				"usage: qrexec-agent [--socket PATH] [--service-dir DIR]… "
-				"[--config-dir DIR]… [--session-dir DIR] [--pam-dir DIR]\n");
-			return 2;
+			fputs("usage: qrexec-agent [--socket PATH] [--service-dir DIR]… "
+			      "[--config-dir DIR]… [--session-dir DIR] [--pam-dir DIR]\n",
+			      option == 'h' ? stdout : stderr);
+			return option == 'h' ? 0 : 2;
 		}
+	if (optind < argc) {
+		fprintf(stderr, "qrexec-agent: %s: there are options only, see --help\n",
+			argv[optind]);
+		return 2;
+	}
 	default_dirs();
 	signal(SIGPIPE, SIG_IGN);
 	agent.listener = socket_listen(path, 0666);

@@ -21,9 +21,17 @@ static int problem(const char *qube, int error)
 	return WIRE_EXIT_PROBLEM;
 }
 
+static int usage(FILE *to, int status)
+{
+	fputs("usage: qrexec-client [--socket-dir DIR] -d QUBE [-l PROGRAM] [-e] USER:COMMAND\n",
+	      to);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket-dir", required_argument, NULL, 's'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct stream stream = {.to_local = STDOUT_FILENO,
 				.from_local = STDIN_FILENO,
@@ -35,7 +43,7 @@ int main(int argc, char **argv)
 	struct call_channel call;
 	int option, rc;
 
-	while ((option = getopt_long(argc, argv, "+d:l:es:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "+d:l:es:h", longs, NULL)) != -1)
 		switch (option) {
 		case 'd':
 			qube = optarg;
@@ -49,14 +57,13 @@ int main(int argc, char **argv)
 		case 's':
 			dir = optarg;
 			break;
+		case 'h':
+			return usage(stdout, 0);
 		default:
 			good = false;
 		}
-	if (!good || !qube || argc - optind != 1) {
-		fprintf(stderr, "usage: qrexec-client [--socket-dir DIR] -d QUBE [-l PROGRAM] [-e] "
-				"USER:COMMAND\n");
-		return WIRE_EXIT_PROBLEM;
-	}
+	if (!good || !qube || argc - optind != 1)
+		return usage(stderr, WIRE_EXIT_PROBLEM);
 	signal(SIGPIPE, SIG_IGN);
 	rc = call_execute(dir, qube, argv[optind], just_exec, STREAM_RING, STREAM_RING, &call);
 	if (rc)

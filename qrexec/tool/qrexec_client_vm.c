@@ -26,6 +26,7 @@ static int problem(const char *target, int error)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct stream stream = {.to_local = STDOUT_FILENO,
 				.from_local = STDIN_FILENO,
@@ -35,12 +36,13 @@ int main(int argc, char **argv)
 	const char *path = NULL;
 	int option, rc;
 
-	while ((option = getopt_long(argc, argv, "+s:", longs, NULL)) == 's')
+	while ((option = getopt_long(argc, argv, "+s:h", longs, NULL)) == 's')
 		path = optarg;
 	if (option != -1 || argc - optind < 2) {
-		fprintf(stderr, "usage: qrexec-client-vm [--socket PATH] TARGET SERVICE[+ARGUMENT] "
-				"[PROGRAM [ARGUMENT]…]\n");
-		return WIRE_EXIT_PROBLEM;
+		fputs("usage: qrexec-client-vm [--socket PATH] TARGET SERVICE[+ARGUMENT] "
+		      "[PROGRAM [ARGUMENT]…]\n",
+		      option == 'h' ? stdout : stderr);
+		return option == 'h' ? 0 : WIRE_EXIT_PROBLEM;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	rc = call_service(path, argv[optind], argv[optind + 1], STREAM_RING, STREAM_RING, &call);

@@ -131,6 +131,34 @@ static int greet(int seconds)
 	return rc < 0 ? rc : channel_send_hello(&broker.control, (uint32_t)rc);
 }
 
+static int usage(FILE *to, int status)
+{
+	fputs("usage: qrexec-daemon [OPTION]… DOMAIN NAME DEFAULT-USER\n"
+	      "  -s, --socket-dir DIR   where the sockets of all daemons are (/run/qubes)\n"
+	      "  -p, --policy-dir DIR   as of qrexec-policy(1); may be repeated\n"
+	      "  -l, --legacy-dir DIR   as of qrexec-policy(1)\n"
+	      "  -q, --qubes FILE       the list of qubes (/run/qubes/qubes.list)\n"
+	      "  -S, --service-dir DIR  where services of dom0 are; may be repeated\n"
+	      "  -C, --config-dir DIR   where their configuration is; may be repeated\n"
+	      "  -P, --prompt PROGRAM   asks the user (/usr/lib/qubes/qrexec-prompt)\n"
+	      "  -R, --starter PROGRAM  starts qubes (/usr/lib/qubes/qrexec-start-qube)\n"
+	      "  -t, --timeout SECONDS  how long the agent may take to appear (60); 0: no limit\n"
+	      "  -h, --help             print this\n",
+	      to);
+	return status;
+}
+
+static bool parse_number(const char *text, int max, int *ret_number)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value > max)
+		return false;
+	*ret_number = (int)value;
+	return true;
+}
+
 static bool take_option(int option, const char *value, int *ret_seconds)
 {
 	struct service_dirs *dirs = &broker.dirs;
@@ -152,7 +180,9 @@ static bool take_option(int option, const char *value, int *ret_seconds)
 	else if (option == 'R')
 		broker.starter = value;
 	else if (option == 't')
-		*ret_seconds = atoi(value);
+		return parse_number(value, 86400, ret_seconds);
+	else if (option == 'h')
+		exit(usage(stdout, 0));
 	else
 		return false;
 	return true;
@@ -169,18 +199,19 @@ static bool parse_options(int argc, char **argv, int *ret_seconds)
 					      {"prompt", required_argument, NULL, 'P'},
 					      {"starter", required_argument, NULL, 'R'},
 					      {"timeout", required_argument, NULL, 't'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:p:l:q:S:C:P:R:t:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "s:p:l:q:S:C:P:R:t:h", longs, NULL)) != -1)
 		if (!take_option(option, optarg, ret_seconds))
 			return false;
 	if (argc - optind != 3)
 		return false;
-	broker.domain = atoi(argv[optind]);
 	broker.name = argv[optind + 1];
 	broker.user = argv[optind + 2];
-	return broker.domain > 0 && world_name_valid(broker.name);
+	return parse_number(argv[optind], 0x7fef, &broker.domain) && broker.domain > 0 &&
+	       world_name_valid(broker.name);
 }
 
 static void set_defaults(void)
@@ -239,10 +270,8 @@ int main(int argc, char **argv)
 	int seconds = 60, rc;
 
 	set_defaults();
-	if (!parse_options(argc, argv, &seconds)) {
-		fprintf(stderr, "usage: qrexec-daemon [OPTION]… DOMAIN NAME DEFAULT-USER\n");
-		return 2;
-	}
+	if (!parse_options(argc, argv, &seconds))
+		return usage(stderr, 2);
 	default_dirs();
 	rc = prepare();
 	/* Other qubes that have calls with this one shall notice when it ends. */

@@ -130,6 +130,7 @@ static int notify(FILE *tty, const char *text)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"tty", required_argument, NULL, 't'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	const char *path = "/dev/tty";
 	size_t length;
@@ -137,12 +138,13 @@ int main(int argc, char **argv)
 	FILE *tty, *keys;
 	int option, rc = 1;
 
-	while ((option = getopt_long(argc, argv, "t:", longs, NULL)) == 't')
+	while ((option = getopt_long(argc, argv, "t:h", longs, NULL)) == 't')
 		path = optarg;
 	if (option != -1 || argc - optind != 1 ||
 	    (strcmp(argv[optind], "ask") != 0 && strcmp(argv[optind], "notify") != 0)) {
-		fprintf(stderr, "usage: qrexec-prompt-tty [--tty PATH] ask|notify\n");
-		return 2;
+		fputs("usage: qrexec-prompt-tty [--tty PATH] ask|notify\n",
+		      option == 'h' ? stdout : stderr);
+		return option == 'h' ? 0 : 2;
 	}
 	text = malloc(TEXT_MAX);
 	length = text ? fread(text, 1, TEXT_MAX - 1, stdin) : 0;

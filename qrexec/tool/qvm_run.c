@@ -26,7 +26,8 @@ static int usage(FILE *to, int code)
 {
 	fprintf(to, "usage: %s [OPTION]… QUBE COMMAND [ARGUMENT]…\n", options.name);
 	if (options.in_qube)
-		fputs("  -p, --pass-io        take input and output of the command (always so here)\n",
+		fputs("  -p, --pass-io        take input and output of the command (always so here)\n"
+		      "  --dispvm             in a new disposable; then there is no QUBE\n",
 		      to);
 	else
 		fputs("  -p, --pass-io        take input, output and exit code of the command; else only start it\n"
@@ -361,7 +362,7 @@ int main(int argc, char **argv)
 			return usage(stdout, 0);
 		else if (!take_option(option))
 			return usage(stderr, 2);
-	if (optind >= argc || (argc - optind < 2 && (!options.dispvm_given || options.in_qube)))
+	if (optind >= argc || (argc - optind < 2 && !options.dispvm_given))
 		return usage(stderr, 2);
 	signal(SIGPIPE, SIG_IGN);
 	if (options.dispvm_given && !options.in_qube)

@@ -198,21 +198,24 @@ static const struct command *command_named(const char *name)
 	return NULL;
 }
 
-static int usage(void)
+static int usage(FILE *to)
 {
-	fprintf(stderr, "usage: qubesdb-read [-d QUBE] [-fqrwx] [-e DEFAULT] PATH…\n"
-			"       qubesdb-multiread [-d QUBE] [-fqr] PREFIX…\n"
-			"       qubesdb-list [-d QUBE] [-fq] PREFIX…\n"
-			"       qubesdb-write [-d QUBE] [-q] PATH VALUE …\n"
-			"       qubesdb-rm [-d QUBE] [-q] PATH…\n"
-			"       qubesdb-watch [-d QUBE] [-q] [-n COUNT] PATH…\n"
-			"       qubesdb-cmd -c COMMAND …\n");
-	return 1;
+	fputs("usage: qubesdb-read [-d QUBE] [-fqrwx] [-e DEFAULT] PATH…\n"
+	      "       qubesdb-multiread [-d QUBE] [-fqr] PREFIX…\n"
+	      "       qubesdb-list [-d QUBE] [-fq] PREFIX…\n"
+	      "       qubesdb-write [-d QUBE] [-q] PATH VALUE …\n"
+	      "       qubesdb-rm [-d QUBE] [-q] PATH…\n"
+	      "       qubesdb-watch [-d QUBE] [-q] [-n COUNT] PATH…\n"
+	      "       qubesdb-cmd -c COMMAND …\n"
+	      "See qubesdb-cmd(1).\n",
+	      to);
+	return to == stdout ? 0 : 1;
 }
 
 static bool parse_options(int argc, char **argv, const struct command **command)
 {
 	static const struct option longs[] = {{"default", required_argument, NULL, 'e'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	int option;
 
@@ -247,6 +250,8 @@ static bool parse_options(int argc, char **argv, const struct command **command)
 		case 'x':
 			options.remove = true;
 			break;
+		case 'h':
+			exit(usage(stdout));
 		default:
 			return false;
 		}
@@ -261,7 +266,7 @@ int main(int argc, char **argv)
 	int status;
 
 	if (!parse_options(argc, argv, &command))
-		return usage();
+		return usage(stderr);
 	qdb = qdb_open(options.qube);
 	if (!qdb) {
 		if (!options.quiet)

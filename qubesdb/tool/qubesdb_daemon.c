@@ -345,23 +345,34 @@ static void go_to_background(void)
 		close(null);
 }
 
+static int usage(FILE *to)
+{
+	fputs("usage: qubesdb-daemon [--socket-dir DIR] [--background] [--pid-file FILE] "
+	      "DOMAIN [NAME]\n",
+	      to);
+	return to == stdout ? 0 : 2;
+}
+
 static bool parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket-dir", required_argument, NULL, 's'},
 					      {"background", no_argument, NULL, 'b'},
 					      {"pid-file", required_argument, NULL, 'p'},
+					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	int option;
 	char *rest;
 	long domain;
 
-	while ((option = getopt_long(argc, argv, "s:bp:", longs, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "s:bp:h", longs, NULL)) != -1)
 		if (option == 's')
 			self.socket_dir = optarg;
 		else if (option == 'b')
 			self.background = true;
 		else if (option == 'p')
 			self.pid_file = optarg;
+		else if (option == 'h')
+			exit(usage(stdout));
 		else
 			return false;
 	if (argc - optind < 1 || argc - optind > 2)
@@ -383,11 +394,8 @@ int main(int argc, char **argv)
 
 	self.socket_dir = "/run/qubes";
 	self.ready_fd = self.listeners[0] = self.listeners[1] = -1;
-	if (!parse_options(argc, argv)) {
-		fprintf(stderr, "usage: qubesdb-daemon [--socket-dir DIR] [--background] "
-				"[--pid-file FILE] DOMAIN [NAME]\n");
-		return 2;
-	}
+	if (!parse_options(argc, argv))
+		return usage(stderr);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);

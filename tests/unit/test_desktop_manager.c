@@ -267,6 +267,16 @@ static void test_usage(void **state)
 	(void)state;
 	assert_int_equal(sh("qube 2>&1"), 2);
 	assert_int_equal(sh("qube nonsense 2>&1"), 2);
+	assert_int_equal(sh("qube --nonsense 2>&1"), 2);
+	assert_int_equal(
+		sh("ln -s $P/desktop/qube qvm-ls; QUBES_RUN_DIR=/nonexistent ./qvm-ls --help"), 0);
+	assert_non_null(strstr(out, "usage: qube ls"));
+	/* Too long for the address of a socket; and a command of many words, of which none may be missing. */
+	assert_int_equal(sh("QUBES_RUN_DIR=/$(printf %0150d 1) qube ls 2>&1"), 1);
+	assert_non_null(strstr(out, "File name too long"));
+	assert_int_equal(sh("qube run work echo $(seq 100) && qube kill work"), 0);
+	assert_non_null(strstr(out, " 62 63 64 65 "));
+	assert_non_null(strstr(out, " 99 100\n"));
 	assert_int_equal(sh("qube start 2>&1"), 2);
 	assert_int_equal(sh("qube start absent 2>&1"), 1);
 	assert_int_equal(sh("qube create dom0 AppVM 2>&1"), 1);

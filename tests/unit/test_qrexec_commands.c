@@ -89,6 +89,8 @@ static void test_shell_and_exec(void **state)
 	assert_string_equal(out, "a|b c|d'|");
 	assert_int_equal(sh(WORK "in_ ./qvm-run-vm --dispvm echo x </dev/null"), 0);
 	assert_string_equal(out, "x\n");
+	assert_int_equal(sh(WORK "in_ ./qvm-run-vm --dispvm true </dev/null"), 0);
+	assert_int_equal(sh(WORK "in_ ./qvm-run-vm --dispvm </dev/null 2>/dev/null"), 2);
 	assert_int_equal(sh(WORK "in_ ./qvm-run-vm none echo x 2>&1 </dev/null"), 126);
 	assert_string_equal(out, "qvm-run-vm: request refused\n");
 }

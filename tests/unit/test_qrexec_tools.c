@@ -97,13 +97,37 @@ static void test_completion(void **state)
 		assert_int_equal(complete(words), 0);
 		assert_string_equal(out, "--help\n");
 	}
-	assert_int_equal(complete("qvm-run-vm --dispvm @dis"), 0);
+	assert_int_equal(complete("qvm-run-vm --quiet @dis"), 0);
 	assert_string_equal(out, "@dispvm\n");
+	assert_int_equal(complete("qvm-run --user me @dis"), 0);
+	assert_string_equal(out, "@dispvm\n");
+	/* There is no qube then, but a command. */
+	assert_int_equal(complete("qvm-run-vm --dispvm mkfif"), 0);
+	assert_non_null(strstr(out, "mkfifo\n"));
+	assert_int_equal(complete("qrexec-policy --dir pol ex"), 0);
+	assert_string_equal(out, "explain\n");
 	assert_int_equal(complete("qrexec-policy ex"), 0);
 	assert_string_equal(out, "explain\n");
 	assert_int_equal(sh("touch some-file"), 0);
 	assert_int_equal(complete("qvm-copy some-f"), 0);
 	assert_string_equal(out, "some-file\n");
+}
+
+/* Each program tells how it is used, has a page with all of its options, and each command its completion of them. */
+static void test_options_are_told(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("for root in vm dom0; do for p in $root/usr/bin/* $root/usr/sbin/*; do n=${p##*/}\n"
+		   "page=$(cat $(readlink -f $root/usr/share/man/man*/$n.[18]) | sed 's/\\\\f.//g; s/\\\\-/-/g')\n"
+		   "$p --help >help || echo no help: $p; [ -s help ] || echo nothing told: $p\n"
+		   "for o in $(grep -o -e '[[ ]--[a-z-]*' help | tr -d '[ ') --help; do\n"
+		   "echo \"$page\" | grep -q -e \"$o\" || echo not in the page: $n $o\n"
+		   "f=$root/usr/share/bash-completion/completions/$n; [ -e $f ] || continue\n"
+		   "bash -c 'source $0; COMP_WORDS=($1 $2); COMP_CWORD=1; f=$(complete -p $1 | sed \"s/.*-F \\([^ ]*\\).*/\\1/\"); $f; "
+		   "printf \"%s\\n\" \"${COMPREPLY[@]}\"' $f $n $o | grep -qx -e $o || echo not completed: $n $o; done; done; done"),
+		0);
+	assert_string_equal(out, "");
 }
 
 /* Each program has its page, and each command its completion. */
@@ -130,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_installation),
+		cmocka_unit_test(test_options_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, setup, fixture_stop);
