@@ -38,6 +38,26 @@ static void check_info(void)
 	}
 	require(info.nr_elf_sections <= MB2_MAX_ELF_SECTIONS);
 	check_map(&info.map);
+	/* As the boot uses it. */
+	for (unsigned int bits = 20; bits <= 52; bits += 8) {
+		uint64_t limit = UINT64_C(1) << bits, at,
+			 size = info.modules[0].end - info.modules[0].start;
+
+		at = memmap_find_room(&info.map, info.modules[0].end, size, limit);
+		require(at == 0 || (at >= info.modules[0].end && at % MEMMAP_PAGE_SIZE == 0 &&
+				    at + size <= limit));
+		require(at == 0 || size == 0 ||
+			memmap_covers(&info.map, at, at + size, MEMMAP_RAM));
+	}
+	for (unsigned int bits = 52; bits >= 20; bits -= 8) {
+		uint64_t limit = UINT64_C(1) << bits, total = memmap_total(&info.map, MEMMAP_RAM);
+
+		require(memmap_limit_ram(&info.map, limit) + memmap_total(&info.map, MEMMAP_RAM) ==
+			total);
+		check_map(&info.map);
+		for (unsigned int i = 0; i < info.map.nr; i++)
+			require(info.map.r[i].type != MEMMAP_RAM || info.map.r[i].end <= limit);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

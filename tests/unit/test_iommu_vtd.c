@@ -425,6 +425,25 @@ static void note_region(uint64_t base, uint64_t end, void *arg)
 	*sum += base + end;
 }
 
+/* What no device's buffer is: it would be mapped page by page. */
+static void reserved_regions_that_make_no_sense(void **state)
+{
+	static const uint64_t bad[][2] = {{0x1000, 0x1000},
+					  {0x2000, 0x1000},
+					  {0x1000, 0x1000 + GiB(4) + 1},
+					  {(1UL << 52) - 0x1000, (1UL << 52) + 1},
+					  {~0UL - 0x800, ~0UL}};
+
+	(void)state;
+	reserved_count = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(iommu_reserve(bad[i][0], bad[i][1], IOMMU_READ, 0, 0, 1), -EINVAL);
+	assert_int_equal(reserved_count, 0);
+	assert_int_equal(iommu_reserve(0x1000, 0x1000 + GiB(4), IOMMU_READ, 0, 0, 1), 0);
+	assert_int_equal(reserved_count, 1);
+	reserved_count = 0;
+}
+
 static void reserved_regions(void **state)
 {
 	uint64_t sum = 0;
@@ -797,6 +816,7 @@ int main(void)
 		T(shared_requester_id),
 		T(hidden_devices),
 		T(reserved_regions),
+		T(reserved_regions_that_make_no_sense),
 		T(virtual_functions),
 		T(dead_unit_at_run_time),
 		T(fault_storm),

@@ -599,6 +599,50 @@ static void expect(unsigned int nr, const struct memmap_region *want)
 	}
 }
 
+/* RAM that cannot be addressed, or described, is none; what is not RAM stays where it is. */
+static void test_ram_beyond_the_limit(void **state)
+{
+	const uint64_t limit = 1UL << 40;
+
+	(void)state;
+	in.nr = 0;
+	region(0x1000, 0x9000, MEMMAP_RAM);
+	region(limit - 0x2000, limit + 0x3000, MEMMAP_RAM);
+	region(limit + 0x3000, limit + 0x4000, MEMMAP_NVS);
+	region(limit + 0x4000, limit + 0x8000, MEMMAP_RAM);
+	region(1UL << 47, (1UL << 47) + 0x1000, MEMMAP_RAM);
+	assert_int_equal(memmap_sanitize(&in, &out), 0);
+	assert_true(memmap_limit_ram(&out, limit) == 0x3000 + 0x4000 + 0x1000);
+	assert_int_equal(out.nr, 3);
+	assert_true(memmap_total(&out, MEMMAP_RAM) == 0x8000 + 0x2000);
+	assert_true(out.r[1].end == limit);
+	assert_int_equal(out.r[2].type, MEMMAP_NVS);
+	assert_true(memmap_limit_ram(&out, limit) == 0);
+	assert_int_equal(out.nr, 3);
+}
+
+static void test_find_room(void **state)
+{
+	(void)state;
+	in.nr = 0;
+	region(0x1000, 0x9000, MEMMAP_RAM);
+	region(0x10000, 0x20000, MEMMAP_ACPI);
+	region(0x20000, 0x40000, MEMMAP_RAM);
+	assert_int_equal(memmap_sanitize(&in, &out), 0);
+	assert_true(memmap_find_room(&out, 0, 0x8000, 1UL << 32) == 0x1000);
+	assert_true(memmap_find_room(&out, 0, 0x8001, 1UL << 32) == 0x20000);
+	assert_true(memmap_find_room(&out, 0x1001, 0x7000, 1UL << 32) == 0x2000);
+	assert_true(memmap_find_room(&out, 0x1001, 0x7001, 1UL << 32) == 0x20000);
+	assert_true(memmap_find_room(&out, 0x8001, 1, 1UL << 32) == 0x20000);
+	/* Only its first part is low enough. */
+	assert_true(memmap_find_room(&out, 0x9000, 0x10000, 0x30000) == 0x20000);
+	assert_true(memmap_find_room(&out, 0x9000, 0x10001, 0x30000) == 0);
+	assert_true(memmap_find_room(&out, 0x3f001, 1, 1UL << 32) == 0);
+	assert_true(memmap_find_room(&out, 0x50000, 0, 1UL << 32) == 0);
+	assert_true(memmap_find_room(&out, UINT64_MAX, UINT64_MAX, 1UL << 32) == 0);
+	assert_true(memmap_find_room(&out, 0, UINT64_MAX, 1UL << 32) == 0);
+}
+
 static void test_map_overlaps(void **state)
 {
 	static const struct memmap_region want[] = {
@@ -747,6 +791,8 @@ int main(void)
 		cmocka_unit_test(test_grub_on_bios),
 		cmocka_unit_test(test_grub_on_uefi),
 		cmocka_unit_test(test_map_overlaps),
+		cmocka_unit_test(test_ram_beyond_the_limit),
+		cmocka_unit_test(test_find_room),
 		cmocka_unit_test(test_map_merges),
 		cmocka_unit_test(test_map_type_order),
 		cmocka_unit_test(test_map_limits),

@@ -265,8 +265,7 @@ static uint64_t boot_take(struct memmap *m, uint64_t size)
 		uint64_t start = ALIGN_UP(m->r[i].start, SIZE_2M),
 			 end = ALIGN_DOWN(m->r[i].end, SIZE_2M);
 
-		if (m->r[i].type != MEMMAP_RAM || start < MiB(2) || end < start + size ||
-		    end > 1UL << 46)
+		if (m->r[i].type != MEMMAP_RAM || start < MiB(2) || end < start + size)
 			continue;
 		/* Cut the top off; what lies beyond the alignment is lost to the map, at most 2 MiB. */
 		m->r[i].end = end - size;
@@ -340,7 +339,7 @@ void paging_init_frames(const struct memmap *machine, const struct memmap *free_
 
 	for (unsigned i = 0; i < machine->nr; i++) {
 		if (machine->r[i].type == MEMMAP_RAM)
-			ram_end = MAX(ram_end, MIN(machine->r[i].end, 1UL << 46));
+			ram_end = MAX(ram_end, machine->r[i].end);
 	}
 	frame_count = ram_end >> PAGE_SHIFT;
 	fill_slots(ram_end);
@@ -368,13 +367,12 @@ void paging_init_frames(const struct memmap *machine, const struct memmap *free_
 	for (unsigned i = 0; i < machine->nr; i++) {
 		if (machine->r[i].type == MEMMAP_RAM)
 			frames_account(mfn_from(machine->r[i].start >> PAGE_SHIFT),
-				       (MIN(machine->r[i].end, 1UL << 46) - machine->r[i].start) >>
-					       PAGE_SHIFT);
+				       (machine->r[i].end - machine->r[i].start) >> PAGE_SHIFT);
 	}
 	for (uint64_t i = 0; i < SIZE_2M / PAGE_SIZE; i++)
 		frame_table[(chunk >> PAGE_SHIFT) + i].state = PAGE_HEAP;
 	for (unsigned i = 0; i < left.nr; i++) {
-		uint64_t start = MAX(left.r[i].start, MiB(1)), end = MIN(left.r[i].end, 1UL << 46);
+		uint64_t start = MAX(left.r[i].start, MiB(1)), end = left.r[i].end;
 
 		if (left.r[i].type == MEMMAP_RAM && start < end)
 			frames_add(mfn_from(start >> PAGE_SHIFT), (end - start) >> PAGE_SHIFT);
@@ -383,9 +381,7 @@ void paging_init_frames(const struct memmap *machine, const struct memmap *free_
 	 * cover it. */
 	for (unsigned i = 0; i < machine->nr; i++) {
 		for (uint64_t n = machine->r[i].start >> PAGE_SHIFT;
-		     machine->r[i].type == MEMMAP_RAM &&
-		     n < MIN(machine->r[i].end >> PAGE_SHIFT, frame_count);
-		     n++) {
+		     machine->r[i].type == MEMMAP_RAM && n < machine->r[i].end >> PAGE_SHIFT; n++) {
 			if (frame_table[n].state == PAGE_ABSENT)
 				frame_table[n].state = PAGE_OFFLINE;
 		}

@@ -16,6 +16,8 @@
 #define PM_TIMER_HZ    3579545U
 #define PIT_HZ	       1193182U
 #define TIMER_HORIZON  (60 * NSEC_PER_SEC)
+/* No machine's TSC takes so long for CALIBRATION_MS: the reference stands still. */
+#define STUCK_TICKS    (1UL << 33)
 
 struct tsc_scale tsc_scale __ro_after_init;
 uint64_t tsc_khz __ro_after_init;
@@ -139,24 +141,30 @@ static bool find_hpet(struct reference *ref)
 	return true;
 }
 
-static void find_reference(struct reference *ref)
+static bool find_pm_timer(struct reference *ref)
 {
-	if (find_hpet(ref))
-		return;
-	if (acpi_have_fadt && acpi_fadt_info.pm_tmr.address &&
-	    acpi_fadt_info.pm_tmr.space == ACPI_SPACE_IO) {
-		pm_port = (uint16_t)acpi_fadt_info.pm_tmr.address;
-		*ref = (struct reference){"PM timer", PM_TIMER_HZ, 0xffffff, read_pm};
-		return;
-	}
+	const struct acpi_gas *reg = &acpi_fadt_info.pm_tmr;
+
+	if (!acpi_have_fadt || !reg->address || reg->space != ACPI_SPACE_IO ||
+	    reg->address > UINT16_MAX - 3)
+		return false;
+	pm_port = (uint16_t)reg->address;
+	*ref = (struct reference){"PM timer", PM_TIMER_HZ, 0xffffff, read_pm};
+	return true;
+}
+
+static bool find_pit(struct reference *ref)
+{
 	outb(0x61, (inb(0x61) & ~2U) | 1);
 	outb(0x43, 0xb0);
 	outb(0x42, 0xff);
 	outb(0x42, 0xff);
 	*ref = (struct reference){"PIT", PIT_HZ, 0xffff, read_pit};
+	return true;
 }
 
-static void calibrate(const struct reference *ref)
+/* False: it does not count. */
+static bool calibrate(const struct reference *ref)
 {
 	uint64_t span = ref->hz * CALIBRATION_MS / 1000, r0, r1, t0, t1;
 	uint32_t a0, a1;
@@ -166,7 +174,11 @@ static void calibrate(const struct reference *ref)
 	t0 = rdtsc();
 	a0 = apic_timer_current();
 	do {
+		bool late = rdtsc() - t0 > STUCK_TICKS;
+
 		r1 = ref->read();
+		if (late && ((r1 - r0) & ref->mask) < span)
+			return false;
 	} while (((r1 - r0) & ref->mask) < span);
 	t1 = rdtsc();
 	a1 = apic_timer_current();
@@ -174,6 +186,7 @@ static void calibrate(const struct reference *ref)
 	span = (r1 - r0) & ref->mask;
 	tsc_khz = mul_div(t1 - t0, ref->hz, span) / 1000;
 	apic_timer_hz = mul_div(a0 - a1, ref->hz, span);
+	return true;
 }
 
 /* ---- Wall clock ---- */
@@ -257,10 +270,18 @@ void time_set_wallclock(uint64_t sec, uint32_t nsec, uint64_t system_time)
 
 void __init time_init(void)
 {
-	struct reference ref;
+	/* The best one first. */
+	static bool (*const find[])(struct reference * ref) = {find_hpet, find_pm_timer, find_pit};
+	struct reference ref = {.name = "nothing"};
+	bool done = false;
 
-	find_reference(&ref);
-	calibrate(&ref);
+	for (unsigned i = 0; i < ARRAY_SIZE(find) && !done; i++) {
+		if (!find[i](&ref))
+			continue;
+		done = calibrate(&ref);
+		if (!done)
+			log_warn("clock: the %s stands still\n", ref.name);
+	}
 	if (tsc_khz < 1000 || apic_timer_hz < 1000000)
 		panic("clock: the TSC runs at %lu kHz and the APIC timer at %lu Hz by the %s: no usable clock",
 		      tsc_khz, apic_timer_hz, ref.name);

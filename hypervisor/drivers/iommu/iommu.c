@@ -39,6 +39,9 @@ static struct reserved {
 	unsigned seg, first_bdf, last_bdf; /* devices concerned */
 } reserved[ACPI_MAX_RESERVED_REGIONS * 4];
 static unsigned reserved_count;
+/* They are buffers of devices: a larger one is a mistake, and mapping it page by page would take for ever. */
+#define RESERVED_MAX GiB(4)
+#define RESERVED_END (1UL << 52)
 
 static int parse_iommu(const char *list)
 {
@@ -111,8 +114,11 @@ bool iommu_owns(uint64_t paddr)
 int iommu_reserve(uint64_t base, uint64_t end, unsigned flags, unsigned seg, unsigned first_bdf,
 		  unsigned last_bdf)
 {
-	if (base >= end)
+	if (base >= end || end - base > RESERVED_MAX || end > RESERVED_END) {
+		log_err("IOMMU: the firmware's reserved region 0x%llx-0x%llx makes no sense\n",
+			(unsigned long long)base, (unsigned long long)end);
 		return -EINVAL;
+	}
 	if (reserved_count == ARRAY_SIZE(reserved))
 		return -ENOMEM;
 	reserved[reserved_count++] = (struct reserved){

@@ -168,3 +168,39 @@ uint64_t memmap_total(const struct memmap *map, uint32_t type)
 			sum += map->r[i].end - map->r[i].start;
 	return sum;
 }
+
+uint64_t memmap_limit_ram(struct memmap *map, uint64_t limit)
+{
+	unsigned int out = 0;
+	uint64_t cut = 0;
+
+	for (unsigned int i = 0; i < map->nr; i++) {
+		struct memmap_region r = map->r[i];
+
+		if (r.type == MEMMAP_RAM && r.end > limit) {
+			cut += r.end - (r.start > limit ? r.start : limit);
+			r.end = limit;
+			if (r.start >= limit)
+				continue;
+		}
+		map->r[out++] = r;
+	}
+	map->nr = out;
+	return cut;
+}
+
+uint64_t memmap_find_room(const struct memmap *map, uint64_t from, uint64_t size, uint64_t limit)
+{
+	for (unsigned int i = 0; i < map->nr; i++) {
+		const struct memmap_region *r = &map->r[i];
+		uint64_t start = r->start > from ? r->start : from;
+		uint64_t end = r->end < limit ? r->end : limit;
+
+		if (r->type != MEMMAP_RAM || start >= end)
+			continue;
+		start = (start + MEMMAP_PAGE_SIZE - 1) & ~(MEMMAP_PAGE_SIZE - 1);
+		if (start < end && end - start >= size)
+			return start;
+	}
+	return 0;
+}

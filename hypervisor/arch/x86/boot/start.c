@@ -168,6 +168,13 @@ static void __init read_boot_info(uint64_t info_paddr)
 
 static void __init init_memory(uint64_t load_base)
 {
+	uint64_t limit = MIN(1UL << MIN(cpu_info.phys_bits, 52U), RAM_LIMIT),
+		 cut = memmap_limit_ram(&machine_map, limit);
+
+	if (cut)
+		log_warn(
+			"memory: %lu MiB above 0x%lx stay unused: beyond the CPU's addresses or the frame table\n",
+			cut >> 20, limit);
 	free_map = machine_map;
 	exclude(load_base, load_base + (uint64_t)(image_end - image_start));
 	for (unsigned i = 0; i < boot_info.nr_modules; i++)
@@ -198,6 +205,7 @@ static void __init init_acpi(void)
 	if (!boot_info.rsdp_size ||
 	    acpi_init(&acpi_tables, boot_info.rsdp, boot_info.rsdp_size, &mapper, &why))
 		panic("ACPI: %s", why);
+	why = "the firmware lists none";
 	if (acpi_find(&acpi_tables, "APIC", 0, &t, &why) || acpi_parse_madt(t, &madt, &why))
 		panic("ACPI: no usable MADT: %s", why);
 	if (!acpi_find(&acpi_tables, "FACP", 0, &t, &why) &&
@@ -213,10 +221,15 @@ static void __init init_ecam(void)
 {
 	static struct acpi_mcfg mcfg __initdata;
 	const struct acpi_table *t;
-	const char *why;
+	const char *why = NULL;
 
-	if (acpi_find(&acpi_tables, "MCFG", 0, &t, &why) || acpi_parse_mcfg(t, &mcfg, &why))
+	if (acpi_find(&acpi_tables, "MCFG", 0, &t, &why) || acpi_parse_mcfg(t, &mcfg, &why)) {
+		if (why)
+			log_warn(
+				"PCI: no ECAM windows, and so no extended configuration space: %s\n",
+				why);
 		return;
+	}
 	for (unsigned i = 0; i < mcfg.nr; i++) {
 		const struct acpi_mcfg_window *w = &mcfg.windows[i];
 
@@ -361,7 +374,8 @@ static void __init release_modules(void)
 		uint64_t start = ALIGN_UP(boot_info.modules[i].start, PAGE_SIZE);
 		uint64_t end = ALIGN_DOWN(boot_info.modules[i].end, PAGE_SIZE);
 
-		if (start >= MiB(1) && start < end)
+		/* Where the map and the boot loader disagree, it stays as it is. */
+		if (start >= MiB(1) && memmap_covers(&machine_map, start, end, MEMMAP_RAM))
 			frames_add(mfn_from(start >> PAGE_SHIFT), (end - start) >> PAGE_SHIFT);
 	}
 }

@@ -208,17 +208,10 @@ static void __init build_memory(struct domain *d)
 	p2m_batch_end(d);
 }
 
-/* First range of RAM above `from` with room for size; 0 if none. Below 4 GiB, for addresses of 32 bits. */
+/* Room in dom0's RAM for what has addresses of 32 bits; 0 if there is none. */
 static uint64_t __init find_room(uint64_t from, uint64_t size)
 {
-	for (unsigned i = 0; i < guest_map.nr; i++) {
-		uint64_t start = MAX(ALIGN_UP(guest_map.r[i].start, PAGE_SIZE), from);
-
-		if (guest_map.r[i].type == MEMMAP_RAM &&
-		    start + size <= MIN(guest_map.r[i].end, GiB(4)))
-			return start;
-	}
-	return 0;
+	return memmap_find_room(&guest_map, from, size, GiB(4));
 }
 
 static void __init copy_in(struct domain *d, uint64_t ga, const void *src, uint64_t len)
@@ -256,7 +249,13 @@ static void __init copy_module(struct domain *d, uint64_t ga, uint64_t from, uin
 	}
 }
 
-static uint64_t __init load_kernel(struct domain *d, uint32_t *ret_entry)
+/* Where its segments lie. */
+struct kernel_place {
+	uint64_t start, end;
+	uint32_t entry;
+};
+
+static void __init load_kernel(struct domain *d, struct kernel_place *ret_place)
 {
 	const struct mb2_module *m = &boot_info.modules[0];
 	uint64_t size = m->end - m->start;
@@ -276,10 +275,8 @@ static uint64_t __init load_kernel(struct domain *d, uint32_t *ret_entry)
 		copy_module(d, s->paddr, m->start + s->offset, s->filesz);
 		clear(d, s->paddr + s->filesz, s->memsz - s->filesz);
 	}
-	*ret_entry = img.pvh_entry;
-	size = img.paddr_end;
-	mmio_unmap(image, m->end - m->start);
-	return size;
+	*ret_place = (struct kernel_place){img.paddr_start, img.paddr_end, img.pvh_entry};
+	mmio_unmap(image, size);
 }
 
 static bool __init table_visible(void *ctx, uint64_t paddr, uint32_t len)
@@ -296,7 +293,8 @@ static bool __init table_visible(void *ctx, uint64_t paddr, uint32_t len)
 	return true;
 }
 
-static uint64_t __init build_acpi(struct domain *d, const struct acpi_madt *madt, uint64_t *ret_gpa)
+static uint64_t __init build_acpi(struct domain *d, const struct acpi_madt *madt,
+				  const struct kernel_place *kernel, uint64_t *ret_gpa)
 {
 	struct dom0_acpi_config cfg = {.host = &acpi_tables,
 				       .madt = madt,
@@ -307,10 +305,10 @@ static uint64_t __init build_acpi(struct domain *d, const struct acpi_madt *madt
 	struct dom0_acpi_result result;
 	size_t size = dom0_acpi_size(&cfg);
 	const char *why = "no room";
-	uint64_t gpa = find_room(MiB(16), 0);
+	uint64_t gpa = find_room(MiB(16), size);
 	void *buf = heap_alloc(size);
 
-	/* At the end of the lowest RAM region that has room, so that it is out of the kernel's way. */
+	/* At the end of the highest large region, so that it is out of the kernel's way. */
 	for (unsigned i = 0; i < guest_map.nr; i++) {
 		struct memmap_region *r = &guest_map.r[i];
 
@@ -319,6 +317,9 @@ static uint64_t __init build_acpi(struct domain *d, const struct acpi_madt *madt
 	}
 	if (!buf || !gpa || dom0_acpi_build(&cfg, buf, size, gpa, &result, &why))
 		panic("dom0: no ACPI tables: %s", why);
+	if (gpa < kernel->end && gpa + size > kernel->start)
+		panic("dom0: the kernel reaches up to 0x%lx, where its ACPI tables have to be: raise dom0_mem=",
+		      kernel->end);
 	copy_in(d, gpa, buf, size);
 	heap_free(buf);
 	log_debug("dom0: ACPI at 0x%lx, %u tables kept, %u hidden, %u not visible\n", gpa,
@@ -444,8 +445,9 @@ void __init dom0_build(const struct acpi_madt *madt)
 				    .max_maptrack_frames = ~0U,
 				    .emulation_flags = XEN_X86_EMU_LAPIC | XEN_X86_EMU_IOAPIC |
 						       XEN_X86_EMU_VPCI};
-	uint64_t bytes, kernel_end, rsdp, acpi_gpa;
-	uint32_t entry, info;
+	uint64_t bytes, rsdp, acpi_gpa;
+	struct kernel_place kernel;
+	uint32_t info;
 	struct domain *d;
 	int err;
 
@@ -465,18 +467,18 @@ void __init dom0_build(const struct acpi_madt *madt)
 	if (!d->iommu)
 		panic("dom0: no IOMMU tables");
 	build_memory(d);
-	kernel_end = load_kernel(d, &entry);
-	rsdp = build_acpi(d, madt, &acpi_gpa);
+	load_kernel(d, &kernel);
+	rsdp = build_acpi(d, madt, &kernel, &acpi_gpa);
 	carve(acpi_gpa, MEMMAP_ACPI);
 	give_map(d);
 	create_vcpus(d);
 	if (vioapic_init(d) || vpci_domain_init(d))
 		panic("dom0: no memory for its interrupt controllers");
 	give_devices(d);
-	info = (uint32_t)build_start_info(d, kernel_end, rsdp);
-	vcpu_start_pvh(d->vcpus[0], entry, info);
+	info = (uint32_t)build_start_info(d, kernel.end, rsdp);
+	vcpu_start_pvh(d->vcpus[0], kernel.entry, info);
 	log_info("dom0: %lu MiB, %u vCPU%s, kernel entry 0x%x\n", d->tot_pages >> 8, d->max_vcpus,
-		 d->max_vcpus == 1 ? "" : "s", entry);
+		 d->max_vcpus == 1 ? "" : "s", kernel.entry);
 }
 
 void dom0_start(void)

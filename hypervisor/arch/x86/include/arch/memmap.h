@@ -58,6 +58,15 @@ bool memmap_covers(const struct memmap *map, uint64_t start, uint64_t end, uint3
 /* Sum of the sizes of all regions of this type. The map must be sanitised. */
 uint64_t memmap_total(const struct memmap *map, uint32_t type);
 
+/* Takes RAM at or above `limit` (a multiple of the page size) out of a sanitised map; returns how many bytes. */
+uint64_t memmap_limit_ram(struct memmap *map, uint64_t limit);
+
+/*
+ * The first RAM at or after `from` and below `limit` with room for `size` bytes, on a page of its own; 0 if there is none. The map
+ * must be sanitised.
+ */
+uint64_t memmap_find_room(const struct memmap *map, uint64_t from, uint64_t size, uint64_t limit);
+
 /* Short constant name of a type, for logs. */
 const char *memmap_type_name(uint32_t type);
 

@@ -6,12 +6,15 @@
 #include <arch/memmap.h>
 #include <bulkhead/addr.h>
 
+/* RAM beyond is not used: the frame table has no place for it. */
+#define RAM_LIMIT (1UL << 46)
+
 struct cpu;
 
 /* First half, on the boot loader's identity map: picks and maps the first heap chunk, builds the final root table and
  * loads it. `map`: the machine's RAM without image and modules. */
 void paging_init_root(const struct memmap *free_map, uint64_t load_base);
-/* Second half: frame table and buddy allocator. */
+/* Second half: frame table and buddy allocator. No RAM is at or above RAM_LIMIT. */
 void paging_init_frames(const struct memmap *machine, const struct memmap *free_map);
 /* Root table and windows of one more CPU. 0 or -ENOMEM. */
 int paging_cpu_init(struct cpu *c);
