@@ -60,6 +60,8 @@ install-vchan: vchan
 	install -m 644 $(O)/vchan/vchan.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 vchan/libvchan.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 docs/man/libvchan*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	for page in docs/man/libvchan*.3; do for name in $$(sed -n '/^\.SH NAME/,/^\.SH SYN/{s/ \\-.*//;s/,//g;/^\./!p}' $$page); do \
+		[ -e docs/man/$$name.3 ] || echo ".so man3/$${page##*/}" > $(DESTDIR)$(PREFIX)/share/man/man3/$$name.3; done; done
 
 -include $(VCHAN_OBJS:.o=.d)
 .PHONY: vchan install-vchan

@@ -101,11 +101,16 @@ def check_symbols(_place):
 
 
 def check_installed(place):
-    """Installed below another root, a C and a C++ program build with pkg-config, shared and static, and run."""
+    """Installed below another root, a C and a C++ program build with pkg-config, shared and static, and run. Each function has its page."""
     root = os.path.join(place, "root")
     good, out = make("install-vchan", f"DESTDIR={root}", "PREFIX=/opt/vchan", jobs=False)
     if not good:
         return out
+    with open("vchan/libvchan.h", encoding="utf-8") as f:
+        functions = set(re.findall(r"\b(libvchan_\w+)\(", f.read()))
+    without = {name for name in functions if not os.path.exists(f"{root}/opt/vchan/share/man/man3/{name}.3")}
+    if without or not functions:
+        return f"no page: {sorted(without)}"
     env = {"PKG_CONFIG_PATH": f"{root}/opt/vchan/lib/pkgconfig", "PKG_CONFIG_SYSROOT_DIR": root,
            "LD_LIBRARY_PATH": f"{root}/opt/vchan/lib", "LIBVCHAN_URI": f"local:{place}/sockets?domain=1"}
     code, flags = run(["pkg-config", "--cflags", "--libs", "vchan"], env)
