@@ -5,6 +5,7 @@
 #include <bulkhead/init.h>
 #include <bulkhead/mm_init.h>
 #include <bulkhead/sched.h>
+#include <bulkhead/timer.h>
 
 /* Lets another vCPU take over if softirqs asked for a choice. */
 static void reschedule(struct cpu *c)
@@ -36,6 +37,7 @@ void cpu_loop(void)
 		/* From this look on an interrupt that raises a softirq stays pending, and so ends the guest entry or the
 		 * halt at once. */
 		arch_irq_disable();
+		timer_check();
 		if (READ_ONCE(c->softirqs)) {
 			arch_irq_enable();
 			continue;

@@ -157,6 +157,12 @@ void timer_interrupt(void)
 	softirq_raise(SOFTIRQ_TIMER);
 }
 
+void timer_check(void)
+{
+	if (this_cpu()->timers->programmed <= time_now())
+		softirq_raise(SOFTIRQ_TIMER);
+}
+
 /* Takes the first timer off the queue if it has expired. Called and returns with the lock held. */
 static struct timer *take_expired(struct timer_queue *q, uint64_t now)
 {

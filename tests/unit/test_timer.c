@@ -257,6 +257,32 @@ static void hardware_is_written_rarely(void **state)
 	assert_int_equal(fired[0], 1);
 }
 
+/* Its interrupt may get lost: whoever looks before a halt finds that it is due, once. */
+static void passed_deadline_is_seen_without_interrupt(void **state)
+{
+	(void)state;
+	fake_cpu_enter(0);
+	timer_set(&timers[0], 5000);
+	timer_set(&timers[1], 9000);
+	timer_check();
+	assert_int_equal(this_cpu()->softirqs, 0);
+	fake_now = 5000;
+	timer_check();
+	assert_int_equal(this_cpu()->softirqs, 1U << SOFTIRQ_TIMER);
+	pass(0);
+	assert_int_equal(fired[0], 1);
+	assert_int_equal(fake_programmed[0], 9000);
+	timer_check();
+	assert_int_equal(this_cpu()->softirqs, 0);
+	/* The last one: nothing is due when the queue is empty. */
+	fake_now = 9500;
+	timer_check();
+	pass(0);
+	assert_int_equal(fired[1], 1);
+	timer_check();
+	assert_int_equal(this_cpu()->softirqs, 0);
+}
+
 static void other_cpu(void **state)
 {
 	(void)state;
@@ -383,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(past_deadline_fires_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stop_and_set_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hardware_is_written_rarely, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(passed_deadline_is_seen_without_interrupt, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(other_cpu, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(migrate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rearming_does_not_starve, set_up, tear_down),

@@ -33,6 +33,10 @@ void timer_migrate(struct timer *t, unsigned cpu);
 bool timer_is_set(const struct timer *t);
 /* Called by the architecture in its timer interrupt: raises SOFTIRQ_TIMER. */
 void timer_interrupt(void);
+/* Raises SOFTIRQ_TIMER if the deadline that the hardware was told has passed, whether or not its interrupt arrives. For
+ * the main loop, with interrupts off: a guest entered then would exit at once, and a CPU halted then would sleep for ever
+ * if that interrupt got lost. */
+void timer_check(void);
 
 /* Contract with the architecture: program this CPU's timer for the absolute time, or TIME_NEVER. Interrupts are off. A
  * deadline that has passed interrupts at once. */
