@@ -175,6 +175,8 @@ void agent_destroy(struct agent *agent)
 	if (agent->frame_timer)
 		surfaces_destroy(agent);
 	monitors_destroy(agent);
+	if (agent->input)
+		input_stop(agent);
 	if (agent->display)
 		wl_display_destroy(agent->display);
 	if (agent->cursor)

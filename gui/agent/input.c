@@ -19,9 +19,12 @@
 #include <wlr/types/wlr_surface.h>
 #include <wlr/types/wlr_xdg_shell.h>
 
-/* X11: NotifyGrab and NotifyUngrab, modes of focus events that only say that a grab begins or ends. */
+/* X11: NotifyGrab and NotifyUngrab, modes of events that only say that a grab begins or ends. */
 #define MODE_GRAB   1u
 #define MODE_UNGRAB 2u
+
+/* Somebody has grabbed the pointer who may give it back at once, as window managers do that look at each press. */
+#define GRAB_LIMIT_MS 500
 
 /* X11's buttons 4 to 7 are steps of a wheel; this is what libinput says for one. */
 #define WHEEL_STEP 15.0
@@ -60,9 +63,30 @@ static int limited(int untrusted)
 
 static void pointer_leave(struct input *input)
 {
+	wl_event_source_timer_update(input->grab_limit, 0);
 	wlr_seat_pointer_notify_clear_focus(input->seat);
 	input->pointer = NULL;
 	cursor_left(input->agent);
+}
+
+/*
+ * The pointer is taken from the window, but has not gone: a program that saw it leave and come back for each press would close
+ * what it only shows under the pointer, and the press would miss it.
+ */
+static void pointer_grabbed(struct input *input)
+{
+	wl_event_source_timer_update(input->grab_limit, GRAB_LIMIT_MS);
+}
+
+static int handle_grab_limit(void *data)
+{
+	struct input *input = data;
+
+	if (input->pointer && !input->seat->pointer_state.button_count) {
+		pointer_leave(input);
+		wlr_seat_pointer_notify_frame(input->seat);
+	}
+	return 0;
 }
 
 /* Enters the surface of the window that is at (x, y), which may be a part of it. */
@@ -94,6 +118,7 @@ static void pointer_to(struct input *input, struct window *window, int untrusted
 	bool grabbed = wlr_seat_pointer_has_grab(input->seat) || input->seat->drag;
 	int x = limited(untrusted_x), y = limited(untrusted_y);
 
+	wl_event_source_timer_update(input->grab_limit, 0);
 	if (grabbed && (state->button_count || !inside(window, x, y))) {
 		struct window *below = window_at(input->agent, window->box.x + x,
 						 window->box.y + y);
@@ -215,8 +240,12 @@ void input_crossing(struct agent *agent, struct window *window, const struct gui
 	if (crossing->type == GUI_EVENT_ENTER)
 		pointer_to(input, window, crossing->x, crossing->y, time);
 	else if (crossing->type == GUI_EVENT_LEAVE && input->pointer == window &&
-		 !input->seat->pointer_state.button_count)
-		pointer_leave(input);
+		 !input->seat->pointer_state.button_count) {
+		if (crossing->mode == MODE_GRAB)
+			pointer_grabbed(input);
+		else
+			pointer_leave(input);
+	}
 	wlr_seat_pointer_notify_frame(input->seat);
 }
 
@@ -377,13 +406,12 @@ int input_create(struct agent *agent, struct wlr_backend *backend)
 	input->agent = agent;
 	input->seat = wlr_seat_create(agent->display, "seat0");
 	input->keyboard = wlr_headless_add_input_device(backend, WLR_INPUT_DEVICE_KEYBOARD);
-	if (!input->seat || !input->keyboard) {
-		free(input);
-		return -ENOMEM;
-	}
+	input->grab_limit = wl_event_loop_add_timer(agent->loop, handle_grab_limit, input);
 	agent->input = input;
-	rc = keyboard_create(input);
+	rc = input->seat && input->keyboard && input->grab_limit ? keyboard_create(input) : -ENOMEM;
 	if (rc) {
+		if (input->grab_limit)
+			wl_event_source_remove(input->grab_limit);
 		agent->input = NULL;
 		free(input);
 		return rc;
@@ -396,6 +424,11 @@ int input_create(struct agent *agent, struct wlr_backend *backend)
 	wlr_seat_set_capabilities(input->seat,
 				  WL_SEAT_CAPABILITY_POINTER | WL_SEAT_CAPABILITY_KEYBOARD);
 	return 0;
+}
+
+void input_stop(struct agent *agent)
+{
+	wl_event_source_remove(agent->input->grab_limit);
 }
 
 void input_destroy(struct agent *agent)

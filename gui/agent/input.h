@@ -14,6 +14,8 @@ struct wlr_seat;
 
 /* 0 or -errno: EINVAL there is no such keyboard layout. */
 int input_create(struct agent *agent, struct wlr_backend *backend);
+/* Before the event loop goes; no input may come any more. */
+void input_stop(struct agent *agent);
 void input_destroy(struct agent *agent);
 struct wlr_seat *input_seat(struct agent *agent);
 

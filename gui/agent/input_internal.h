@@ -19,6 +19,7 @@ struct input {
 	double offset_x,
 		offset_y; /* from that window's coordinates to those of the surface in it */
 
+	struct wl_event_source *grab_limit; /* runs while somebody else has grabbed the pointer */
 	struct wl_listener modifiers;
 	struct wl_listener set_selection, set_primary, start_drag;
 };

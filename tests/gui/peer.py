@@ -197,9 +197,13 @@ class Daemon:
             if data:
                 self.pump(0.05)
 
-    def send(self, name, window, *values, raw=None):
+    @staticmethod
+    def message(name, window, *values, raw=None):
         body = raw if raw is not None else struct.pack(TO_AGENT[name], *values)
-        self.write(struct.pack("<III", NUMBERS[name], window, len(body)) + body)
+        return struct.pack("<III", NUMBERS[name], window, len(body)) + body
+
+    def send(self, name, window, *values, raw=None):
+        self.write(self.message(name, window, *values, raw=raw))
 
     def send_raw(self, number, window, body):
         self.write(struct.pack("<III", number, window, len(body)) + body)

@@ -446,6 +446,18 @@ def check_pointer():
         s.hear(client, "enter two 20 30", start)
         daemon.leave(other)
         s.hear(client, "leave two", start)
+        # A window manager that looks at a press takes the pointer for a moment; one that keeps it moves the window.
+        daemon.enter(window, 20, 30)
+        s.hear(client, "enter one 20 30", start)
+        start = len(client.lines)
+        daemon.write(daemon.message("CROSSING", window.number, 8, 20, 30, 1 << 8, 1, 0, 0) +
+                     daemon.message("CROSSING", window.number, 7, 20, 30, 1 << 8, 2, 0, 0))
+        daemon.send("BUTTON", window.number, 4, 20, 30, 0, 1)
+        daemon.send("BUTTON", window.number, 5, 20, 30, 1 << 8, 1)
+        s.hear(client, "button 272 0", start)
+        need(client.lines[start:] == ["button 272 1", "button 272 0"], f"a press is seen as {client.lines[start:]}")
+        daemon.send("CROSSING", window.number, 8, 20, 30, 1 << 8, 1, 0, 0)
+        s.hear(client, "leave one", start)
         # No such window, no such button, no such type: nothing happens.
         daemon.move(window, 1, 1)
         daemon.send("MOTION", 4711, 1, 1, 0, 0)
