@@ -63,7 +63,10 @@ static int convert(int from, int to)
 		n = read(from, text + length, ENTRIES_TEXT_MAX + 1 - length);
 		length += n > 0 ? (size_t)n : 0;
 	}
-	rc = text && !n ? entries_parse(text, length, &entries) : -E2BIG;
+	if (text && !n)
+		rc = entries_parse(text, length, &entries);
+	else
+		rc = !text || n < 0 ? -errno : -E2BIG;
 	free(text);
 	if (rc) {
 		fprintf(stderr, "qube-menu-update: the list of applications: %s\n", strerror(-rc));

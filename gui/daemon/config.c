@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "../common/protocol.h"
 
@@ -236,13 +236,21 @@ static int apply_group(struct config *config, const char *path, const config_set
 int config_load(struct config *config, const char *path, const char *name, char **ret_problem)
 {
 	const config_setting_t *qubes;
+	FILE *from = fopen(path, "re");
+	struct stat st;
 	config_t file;
 	int rc = 0;
 
-	if (access(path, F_OK))
-		return -ENOENT;
+	if (!from || fstat(fileno(from), &st) || S_ISDIR(st.st_mode)) {
+		rc = from ? -EISDIR : -errno;
+		if (from)
+			fclose(from);
+		if (asprintf(ret_problem, "%s: %s", path, strerror(-rc)) < 0)
+			*ret_problem = NULL;
+		return rc;
+	}
 	config_init(&file);
-	if (!config_read_file(&file, path)) {
+	if (!config_read(&file, from)) {
 		rc = -EINVAL;
 		if (asprintf(ret_problem, "%s:%d: %s", path, config_error_line(&file),
 			     config_error_text(&file)) < 0)
@@ -255,6 +263,7 @@ int config_load(struct config *config, const char *path, const char *name, char 
 	if (!rc && qubes && config_setting_is_group(qubes))
 		rc = apply_group(config, path, config_setting_get_member(qubes, name), ret_problem);
 	config_destroy(&file);
+	fclose(from);
 	return rc;
 }
 

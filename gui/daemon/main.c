@@ -193,8 +193,11 @@ static bool configure(struct arguments *arguments)
 
 	config_defaults(config);
 	rc = config_load(config, path, arguments->session.name, &problem);
-	if (rc == -ENOENT && !arguments->config)
+	if (rc == -ENOENT && !arguments->config) {
 		rc = 0;
+		free(problem);
+		problem = NULL;
+	}
 	for (i = 0; i < arguments->setting_count && !rc; i++)
 		rc = config_set(config, arguments->settings[i], &problem);
 	if (rc)

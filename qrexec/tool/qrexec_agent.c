@@ -372,6 +372,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	rc = greet(0);
+	if (rc) {
+		fprintf(stderr, "qrexec-agent: there is no channel to dom0: %s\n", strerror(-rc));
+		return 1;
+	}
 	while (!rc)
 		rc = turn();
 	fprintf(stderr, "qrexec-agent: the channel to dom0 ended: %s\n", strerror(-rc));

@@ -277,13 +277,18 @@ int main(int argc, char **argv)
 	/* Other qubes that have calls with this one shall notice when it ends. */
 	if (!rc && libvchan_domain_show(broker.domain))
 		broker_log("cannot be shown in XenStore: %s", strerror(errno));
-	if (!rc)
+	if (!rc) {
 		rc = greet(seconds);
+		if (rc)
+			broker_log("there is no channel to the agent of domain %d", broker.domain);
+	}
 	if (!rc) {
 		/* The socket appears when calls can be taken: programs that start early wait for it. */
 		snprintf(path, sizeof(path), "%s/qrexec.%s", broker.socket_dir, broker.name);
 		broker.listener = socket_listen(path, 0660);
 		rc = broker.listener < 0 ? -errno : 0;
+		if (rc)
+			broker_log("cannot listen at %s", path);
 	}
 	while (!rc)
 		rc = turn();

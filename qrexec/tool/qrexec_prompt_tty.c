@@ -148,8 +148,9 @@ int main(int argc, char **argv)
 	}
 	text = malloc(TEXT_MAX);
 	length = text ? fread(text, 1, TEXT_MAX - 1, stdin) : 0;
-	tty = fopen(path, "ae");
+	/* For reading first: a terminal that is not there is not made. */
 	keys = fopen(path, "re");
+	tty = keys ? fopen(path, "ae") : NULL;
 	if (tty && keys && text) {
 		text[length] = '\0';
 		rc = !strcmp(argv[optind], "ask") ? ask(tty, keys, text) : notify(tty, text);

@@ -19,12 +19,16 @@
 
 static int failed(const char *what, int error)
 {
-	if (error == EACCES) {
-		fprintf(stderr, "qvm-open-in-vm: request refused\n");
-		return WIRE_EXIT_REFUSED;
-	}
 	fprintf(stderr, "qvm-open-in-vm: %s: %s\n", what, strerror(error));
 	return 1;
+}
+
+static int call_failed(const char *qube, int error)
+{
+	if (error != EACCES)
+		return failed(qube, error);
+	fprintf(stderr, "qvm-open-in-vm: request refused\n");
+	return WIRE_EXIT_REFUSED;
 }
 
 static bool is_url(const char *text)
@@ -53,7 +57,7 @@ static int send_url(const char *qube, const char *url)
 	int rc = open_link(qube, "qubes.OpenURL", &call, &link), code;
 
 	if (rc)
-		return failed(qube, -rc);
+		return call_failed(qube, -rc);
 	rc = link_write(&link, url, strlen(url));
 	if (!rc)
 		rc = link_write(&link, "\n", 1);
@@ -137,12 +141,15 @@ static int open_file(const char *qube, const char *path, bool view_only)
 		return failed(path, errno);
 	if (!S_ISREG(st.st_mode)) {
 		close(fd);
-		return failed(path, EINVAL);
+		if (S_ISDIR(st.st_mode))
+			return failed(path, EISDIR);
+		fprintf(stderr, "qvm-open-in-vm: %s: not a regular file\n", path);
+		return 1;
 	}
 	rc = open_link(qube, "qubes.OpenInVM", &call, &link);
 	if (rc) {
 		close(fd);
-		return failed(qube, -rc);
+		return call_failed(qube, -rc);
 	}
 	rc = send_file(&link, fd, path, view_only);
 	close(fd);

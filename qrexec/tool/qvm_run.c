@@ -54,7 +54,10 @@ static int failed(const char *what, int error)
 		fprintf(stderr, "%s: request refused\n", options.name);
 		return WIRE_EXIT_REFUSED;
 	}
-	fprintf(stderr, "%s: %s: %s\n", options.name, what, strerror(error));
+	fprintf(stderr, "%s: %s: %s\n", options.name, what,
+		error != EHOSTDOWN  ? strerror(error)
+		: options.autostart ? "does not run, and could not be started"
+				    : "does not run");
 	return WIRE_EXIT_PROBLEM;
 }
 

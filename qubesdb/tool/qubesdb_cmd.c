@@ -217,6 +217,7 @@ static bool parse_options(int argc, char **argv, const struct command **command)
 	static const struct option longs[] = {{"default", required_argument, NULL, 'e'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
+	char *end;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:d:e:fn:qrwxh", longs, NULL)) != -1)
@@ -236,7 +237,11 @@ static bool parse_options(int argc, char **argv, const struct command **command)
 			options.full_path = true;
 			break;
 		case 'n':
-			options.events = atol(optarg);
+			options.events = strtol(optarg, &end, 10);
+			if (!*optarg || *end) {
+				fprintf(stderr, "qubesdb: %s is no number of events\n", optarg);
+				return false;
+			}
 			break;
 		case 'q':
 			options.quiet = true;

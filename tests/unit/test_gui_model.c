@@ -370,6 +370,12 @@ static void test_config(void **state)
 	assert_int_equal(load(&config, "global: {", ":1:"), -EINVAL);
 	config_defaults(&config);
 	assert_int_equal(config_load(&config, "/nowhere/at/all", "x", &problem), -ENOENT);
+	assert_string_equal(problem, "/nowhere/at/all: No such file or directory");
+	free(problem);
+	assert_int_equal(config_load(&config, "/tmp", "x", &problem), -EISDIR);
+	assert_string_equal(problem, "/tmp: Is a directory");
+	free(problem);
+	problem = NULL;
 	assert_int_equal(config_set(&config, "windows_count_limit=7", &problem), 0);
 	assert_int_equal(config.windows_count_limit, 7);
 	assert_int_equal(config_set(&config, "secure_paste_sequence=none", &problem), 0);

@@ -161,6 +161,11 @@ static void test_open(void **state)
 		   "[ $i = $(stat -c %i f.txt) ]"),
 		0);
 	assert_int_equal(sh(WORK "in_ $P/qvm-open-in-vm vault nothing 2>&1"), 1);
+	assert_string_equal(out, "qvm-open-in-vm: nothing: No such file or directory\n");
+	assert_int_equal(sh(WORK "in_ $P/qvm-open-in-vm vault conf 2>&1"), 1);
+	assert_string_equal(out, "qvm-open-in-vm: conf: Is a directory\n");
+	assert_int_equal(sh(WORK "in_ $P/qvm-open-in-vm vault /dev/null 2>&1"), 1);
+	assert_string_equal(out, "qvm-open-in-vm: /dev/null: not a regular file\n");
 	assert_int_equal(
 		sh("QREXEC_AGENT_SOCKET=$T/vault.agent in_vault $P/qvm-open-in-vm work f.txt 2>&1"),
 		126);

@@ -240,6 +240,10 @@ static void test_usage(void **state)
 	assert_non_null(strstr(out, "No such file"));
 	assert_int_equal(sh("$P/qubesdb-cmd /a 2>&1"), 1);
 	assert_int_equal(sh("$P/qubesdb-cmd -c nonsense /a 2>&1"), 1);
+	assert_int_equal(sh("$P/qubesdb-cmd -c watch -n 1x /a 2>&1"), 1);
+	assert_non_null(strstr(out, "1x is no number of events"));
+	assert_int_equal(sh("$P/qubesdb-cmd --help"), 0);
+	assert_non_null(strstr(out, "usage: qubesdb-read"));
 }
 
 int main(void)
