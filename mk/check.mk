@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only '%')
 
 check:
-	+$(Q)$(RUN_TESTS) lint unit images vchan windows fuzz guests system
+	+$(Q)$(RUN_TESTS) lint unit images vchan windows fuzz guests system desktop
 system:
 	+$(Q)$(RUN_TESTS) system
 guests:

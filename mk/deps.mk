@@ -21,7 +21,8 @@ DEPS_TEST := \
 DEPS := $(DEPS_BUILD) $(DEPS_IMAGES) $(DEPS_DESKTOP) $(DEPS_TEST)
 
 # Goals that install what they need before anything else, so that they work on a fresh machine: DEPS_OF_<goal>.
-DEPS_OF_run := $(DEPS_BUILD) $(DEPS_IMAGES) $(DEPS_DESKTOP)
+# The emulator's own window is for those who have a display.
+DEPS_OF_run := $(DEPS_BUILD) $(DEPS_IMAGES) $(DEPS_DESKTOP) $(if $(DISPLAY)$(WAYLAND_DISPLAY),qemu-system-gui)
 DEPS_OF_run-console := $(DEPS_BUILD) $(DEPS_IMAGES)
 DEPS_OF_check := $(DEPS)
 DEPS_OF_deps := $(DEPS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The desktop: dom0's image with its session, and qubes of the template whose windows stand on its screen.
+import hashlib
 import os
 import re
 import shlex
@@ -9,10 +10,12 @@ from harness.report import build_hypervisor, make, tail
 from templates import images
 from . import machine
 from .boot import HYPERVISOR, Dom0Boot, medium
+from .qmp import QmpError
 from .screen import Screen
 from .shell import KERNEL_WORDS, Shell, ShellError
 
-LIMIT = 1200
+# Against a machine that hangs; everything else is limited by the machine's own clock.
+LIMIT = 2400
 MEMORY_MIB = 6144
 # The least that is promised to be enough.
 MEMORY_LEAST_MIB = 4096
@@ -21,6 +24,8 @@ GRANTS = "gnttab_max_frames=1024 gnttab_max_maptrack_frames=4096"
 NEEDS = ["tools", "qubesdb", "qrexec", "desktop", "gui"]
 # The colours of labels, as gui/common/label.c has them.
 COLOURS = {"work": (0x34, 0x65, 0xA4), "personal": (0x73, 0xD2, 0x16), "untrusted": (0xCC, 0, 0)}
+# Seconds of the machine's clock: how long a start may take, and a call; and what a hand needs for each of its moves.
+START, CALL, HAND = 300, 900, 0.5
 # A terminal shows nothing but this word, line by line.
 WORD = "from-work-4711"
 # Small ones, so that they stand beside each other.
@@ -41,6 +46,13 @@ IN_TEMPLATE = """
     ! systemctl --failed --no-legend --plain | grep .
     ! systemctl --user --failed --no-legend --plain | grep .
 """.strip().splitlines()
+# What a program of each qube paints: so many blocks of so many cells, each in a colour that its qube and its place decide; and how it
+# calls itself, as if it were dom0.
+BLOCKS, ROWS, BLOCK_CELLS, BLOCK_LINES = 8, 4, 5, 2
+CELL, ORIGIN = (6, 13), (5, 5)
+PAINTER = f"xterm -geometry {BLOCKS * BLOCK_CELLS}x{ROWS * BLOCK_LINES} -fa Mono -T dom0"
+# A terminal's 256 colours have a cube of these levels, from number 16 on.
+CUBE, CUBE_FIRST = (0, 95, 135, 175, 215, 255), 16
 # How much the colour of a line of a list changes at least when it is chosen, and not only under the pointer.
 CHOSEN = 100
 # Points in these windows, from their frame's corner: the first character of the third line, what follows its word, a part of this
@@ -62,21 +74,30 @@ class DesktopBoot(Dom0Boot):
     """One boot; each step is a result of its own, and what follows from a failed one is not tried."""
 
     # In emulated time, as the time limits of the toolstack and of systemd are, whatever else the host does.
-    STEPS = "session cold windows warm template prompt paste disposable list memory shutdown".split()
+    STEPS = "session cold windows warm template pictures prompt paste disposable list memory shutdown".split()
 
     def __init__(self, stage, name, **options):
         super().__init__(stage, name, mem=MEMORY_LEAST_MIB, limit=LIMIT, **options)
         self.vm = self.shell = self.screen = None
+        # Some of them, for a look at one: what builds on others needs these, too.
+        self.steps = [step for step in self.STEPS if stage.wanted(step)]
 
     def run(self):
+        if not self.steps:
+            return
         good, out = make(*NEEDS)
         if not good:
             self.stage.fail(f"{self.name}.build", "does not build", tail(out, 30))
             return
-        with machine.Machine(self.name, boot_medium(), self.kind, 1, self.mem, devices(), icount=True, limit=self.limit,
-                             shell=True) as vm:
-            self.vm, self.shell, self.screen = vm, Shell(vm), Screen(vm)
-            for step in self.STEPS:
+        try:
+            disks, iso = devices(), boot_medium()
+        except RuntimeError as problem:
+            self.stage.fail(f"{self.name}.images", "the images cannot be built", tail(str(problem), 30))
+            return
+        with machine.Machine(self.name, iso, self.kind, 1, self.mem, disks, icount=True, limit=self.limit, shell=True) as vm:
+            self.vm, self.shell = vm, Shell(vm)
+            self.screen = Screen(vm, lambda: self.shell.pause(HAND))
+            for step in self.steps:
                 if not self._step(step):
                     break
             self.shell.close()
@@ -86,7 +107,7 @@ class DesktopBoot(Dom0Boot):
         name, begun, executed = f"{self.name}.{step}", time.monotonic(), self.vm.instructions()
         try:
             note = getattr(self, f"step_{step}")() or ""
-        except (ShellError, machine.Timeout, machine.Exited) as problem:
+        except (ShellError, QmpError, machine.Timeout, machine.Exited) as problem:
             self._picture("failed")
             self.stage.fail(name, str(problem), self.vm.tail())
             return False
@@ -103,15 +124,13 @@ class DesktopBoot(Dom0Boot):
         self.vm.save_screen_quietly(os.path.join(machine.LOGS, f"{self.name}-{name}.png"))
 
     def _wait(self, what, look, seconds=300):
-        """The first true value of look(); the machine runs meanwhile."""
-        end = min(self.vm.deadline, time.monotonic() + seconds)
-        while True:
+        """The first true value of look(); the machine runs meanwhile, for so long by its own clock."""
+        for _ in range(seconds * 2):
             found = look()
             if found:
                 return found
-            if time.monotonic() > end:
-                raise machine.Timeout(f"no {what}")
             self.shell.pause(0.5)
+        raise machine.Timeout(f"no {what} in {seconds} s of the machine's clock")
 
     def _windows(self, name, count):
         """Frames of the qube's colour, of which there have to be so many."""
@@ -127,13 +146,13 @@ class DesktopBoot(Dom0Boot):
 
     def _finished(self):
         """(exit code, output) of the command in the background."""
-        code = int(self.shell.until("cat /run/bg.code", self.limit))
+        code = int(self.shell.until("cat /run/bg.code", CALL))
         return code, self.shell.sh("cat /run/bg.out")
 
     def step_session(self):
         """Dom0 comes up to a screen with a session, without a login."""
-        self.shell.login(self.limit)
-        self.shell.until("test -e /run/qubes/session/user", self.limit)
+        self.shell.login()
+        self.shell.until("test -e /run/qubes/session/user", START)
         self._wait("panel", self.screen.has_panel)
         note = self._cost(self.vm.begun, 0)
         failed = self.shell.sh("systemctl --failed --no-legend --plain")
@@ -158,7 +177,7 @@ class DesktopBoot(Dom0Boot):
 
     def step_windows(self):
         """Two more of the same template, each in the frame of its colour."""
-        self.shell.sh(f"qvm-run --gui personal {shlex.quote(PASTED)} & qvm-run --gui untrusted '{XTERM}' & wait", self.limit)
+        self.shell.sh(f"qvm-run --gui personal {shlex.quote(PASTED)} & qvm-run --gui untrusted '{XTERM}' & wait")
         for name in COLOURS:
             self._windows(name, 1)
         self._picture("windows")
@@ -180,6 +199,66 @@ class DesktopBoot(Dom0Boot):
         if wrong:
             raise ShellError(f"not so: {wrong}")
         return f"{len(IN_TEMPLATE)} things are so"
+
+    @staticmethod
+    def _palette(name):
+        """Colour numbers of the blocks that the qube's program paints."""
+        return [CUBE_FIRST + number % len(CUBE) ** 3 for number in hashlib.sha256(name.encode()).digest()[:BLOCKS * ROWS]]
+
+    def _painter(self, name):
+        """Command for a qube: a window in these colours, until a key is pressed in it."""
+        numbers = self._palette(name)
+        rows = [" ".join(map(str, numbers[at:at + BLOCKS])) for at in range(0, len(numbers), BLOCKS)]
+        # The last line has no end, or the terminal would scroll.
+        script = (f"row() {{ printf \"$end\"; for c; do printf '\\033[48;5;%sm{' ' * BLOCK_CELLS}' $c; done; end='\\n'; }}; printf '\\033[?25l'; "
+                  + "; ".join(f"row {row}" for row in rows for _ in range(BLOCK_LINES)) + "; read line")
+        return f"{PAINTER} -e {shlex.quote(script)}"
+
+    def step_pictures(self):
+        """Title, frame and content of a window of each qube: what the qube painted is on the screen, and nothing of what it must not do."""
+        self._background(" & ".join(f"qvm-run -p {name} {shlex.quote(self._painter(name))}" for name in COLOURS) + " & wait")
+        frames = {name: self._painted(name) for name in COLOURS}
+        self._picture("pictures")
+        widths = {name: self._wait("title", lambda frame=frame: self.screen.title_width(frame)) for name, frame in frames.items()}
+        # What is before the qube's own words is its name.
+        if sorted(widths.values()) != [widths[name] for name in sorted(widths, key=len)] or len(set(widths.values())) != len(widths):
+            raise ShellError(f"the titles are so wide: {widths}")
+        for name, frame in frames.items():
+            self._activate(frame)
+            self.vm.key("ret")
+            self._windows(name, 1)
+        code, out = self._finished()
+        if code:
+            raise ShellError(f"exit code {code}: {out}")
+        return f"{len(frames)} titles, frames, and {len(frames) * BLOCKS * ROWS * 4} points"
+
+    def _painted(self, name):
+        """The frame of the window that the qube's program has painted, once it looks so."""
+        title = f"[{name}] dom0"
+        ask = f"xwininfo -name {shlex.quote(title)} && xprop -name {shlex.quote(title)} _QUBES_VMNAME _NET_WM_NAME"
+        told = self._wait(f"window {title!r}", lambda: self._x(f"({ask}) 2>/dev/null || true"))
+        if f'_NET_WM_NAME(UTF8_STRING) = "{title}"' not in told or f'_QUBES_VMNAME(STRING) = "{name}"' not in told:
+            raise ShellError(f"the window of {name} is described as {told}")
+        found = {key: int(value) for key, value in re.findall(r"(Absolute upper-left [XY]|Width|Height): +(\d+)", told)}
+        box = found["Absolute upper-left X"], found["Absolute upper-left Y"], found["Width"], found["Height"]
+        frame = self._wait(f"frame in the colour of {name} at {box}", lambda: next(
+            (f for f in self.screen.frames(COLOURS[name]) if (f.x, f.y, f.width, f.height) == box), None))
+        self._wait(f"colours of {name}", lambda: not self._wrong_points(name, frame))
+        return frame
+
+    def _wrong_points(self, name, frame):
+        """Points of the content that have another colour than the qube's program painted: the corners of each block."""
+        wrong = []
+        width, height = BLOCK_CELLS * CELL[0], BLOCK_LINES * CELL[1]
+        whole, _, pixels = self.vm.screen()
+        for at, number in enumerate(self._palette(name)):
+            cube = number - CUBE_FIRST
+            colour = bytes((CUBE[cube // 36], CUBE[cube // 6 % 6], CUBE[cube % 6]))
+            left, top = frame.x + ORIGIN[0] + at % BLOCKS * width, frame.y + ORIGIN[1] + at // BLOCKS * height
+            for x, y in ((left, top), (left + width - 1, top), (left, top + height - 1), (left + width - 1, top + height - 1)):
+                if pixels[(y * whole + x) * 3:][:3] != colour:
+                    wrong.append((x, y))
+        return wrong
 
     def step_prompt(self):
         """A copy between qubes is asked about: nothing is answered by accident; the pointer and the keyboard answer."""
@@ -221,8 +300,7 @@ class DesktopBoot(Dom0Boot):
         """From the clipboard of one qube to dom0's, from there to another qube's, and from that into its program."""
         source, target = self._windows("work", 1)[0], self._windows("personal", 1)[0]
         self._activate(source)
-        self.screen.drag(source.x + WORD_BEGIN[0], source.y + WORD_BEGIN[1], source.x + WORD_END[0], source.y + WORD_END[1],
-                         lambda: self.shell.pause(2))
+        self.screen.drag(source.x + WORD_BEGIN[0], source.y + WORD_BEGIN[1], source.x + WORD_END[0], source.y + WORD_END[1])
         self._wait("selected word", lambda: self.screen.dark(source.x + BESIDE[0], source.y + BESIDE[1], 20, 10) > 0.4)
         self.vm.key("ctrl", "shift", "c")
         self.shell.until("test -s /run/qubes/qubes-clipboard.bin", 120)
@@ -240,9 +318,8 @@ class DesktopBoot(Dom0Boot):
 
     def step_disposable(self):
         """A program in a disposable shows its window; its end is the disposable's."""
-        count = len(self.screen.frames(COLOURS["untrusted"]))
-        note = self._first_window("untrusted", count + 1,
-                                     f"qvm-run -p --gui --dispvm=dvm 'hostname; {XTERM} -e \"read line\"; cat /etc/hostname'")
+        others = int("windows" in self.steps)
+        note = self._first_window("untrusted", others + 1, f"qvm-run -p --gui --dispvm=dvm 'hostname; {XTERM} -e \"read line\"; cat /etc/hostname'")
         self._picture("disposable")
         names = self.shell.sh("qube ls")
         self.vm.key("ret")
@@ -254,14 +331,14 @@ class DesktopBoot(Dom0Boot):
             raise ShellError(f"it was not in the list: {names}")
         if words[0] in self.shell.sh("xl list; qube ls"):
             raise ShellError("it is still there")
-        self._windows("untrusted", count)
+        self._windows("untrusted", others)
         return f"command to first window {note}"
 
     def step_list(self):
         """The manager's list is that of the toolstack, and dom0's memory and processor are as they were told."""
         running = {line.split()[-1]: line.split()[0] for line in self.shell.sh("qube ls").splitlines() if " Running " in line}
         domains = {line.split()[1]: line.split()[0] for line in self.shell.sh("xl list").splitlines()[2:]}
-        if running != domains or sorted(domains.values()) != sorted(COLOURS):
+        if running != domains or "windows" in self.steps and sorted(domains.values()) != sorted(COLOURS):
             raise ShellError(f"the manager has {running}, the toolstack {domains}")
         return " ".join(sorted(domains.values()))
 
@@ -279,7 +356,7 @@ class DesktopBoot(Dom0Boot):
 
     def step_shutdown(self):
         """From within dom0: the qubes first."""
-        self.shell.sh("for q in work personal untrusted; do qube shutdown $q & done; wait", self.limit)
+        self.shell.sh("for q in $(qube ls | awk '/ Running / { print $1 }'); do qube shutdown $q & done; wait")
         domains = self.shell.sh("xl list | awk 'NR > 1 { print $1 }'")
         if domains != "Domain-0":
             raise ShellError(f"domains are left: {domains}")

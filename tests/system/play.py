@@ -76,7 +76,8 @@ def free_display():
 
 def find_display():
     """(QEMU's -display, how to look)."""
-    have = subprocess.run(["qemu-system-x86_64", "-display", "help"], stdout=subprocess.PIPE, check=False, text=True).stdout.split()
+    have = subprocess.run(["qemu-system-x86_64", "-display", "help"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+                          text=True).stdout.split()
     if "gtk" in have and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return "gtk", "the screen is in QEMU's window"
     number = free_display()

@@ -17,6 +17,9 @@ PARKED = 2, 2
 # Points in a window's title, behind the icon, from the frame's corner: one to click, one to look at, left of the pointer.
 TITLE, LEFT_OF_IT = (30, 10), (22, 10)
 
+# A title's text: what icon and buttons take at its sides, and its lines above the frame.
+TITLE_SIDES, TITLE_LINES = (22, 50), (5, 17)
+
 
 class Frame:
     """The frame of one window: what is between its upper and its lower edge."""
@@ -32,10 +35,10 @@ class Frame:
 
 
 class Screen:
-    """Of a machine that has screen(), and, to act on it, point() and button()."""
+    """Of a machine that has screen(), and, to act on it, point() and button(); pause() lets the machine run between what a hand does."""
 
-    def __init__(self, vm):
-        self.vm = vm
+    def __init__(self, vm, pause=None):
+        self.vm, self.pause = vm, pause
 
     def has_panel(self):
         """Whether the session's panel is at the lower edge."""
@@ -83,6 +86,19 @@ class Screen:
         lines = (pixels[((y + i) * whole + x) * 3:][:width * 3] for i in range(height))
         return sum(sum(line[at:at + 3]) < 384 for line in lines for at in range(0, width * 3, 3)) / (width * height)
 
+    def ink(self, x, y, width, height):
+        """(first, last) column of a rectangle in which something is drawn on a background whose lines are each of one colour; None if
+        nothing is."""
+        whole, _, pixels = self.vm.screen()
+        lines = [pixels[((y + i) * whole + x) * 3:][:width * 3] for i in range(height)]
+        columns = [at for at in range(width) if any(line[at * 3:][:3] != line[:3] for line in lines)]
+        return (columns[0], columns[-1]) if columns else None
+
+    def title_width(self, frame):
+        """How wide the text of a window's title is, on the screen."""
+        found = self.ink(frame.x + TITLE_SIDES[0], frame.y - TITLE_LINES[1], frame.width - sum(TITLE_SIDES), TITLE_LINES[1] - TITLE_LINES[0])
+        return found[1] + 1 - found[0] if found else 0
+
     def is_active(self, frame):
         """Whether the window manager shows this window as the active one: its title is bluish, that of others grey."""
         red, _, blue = self.pixel(frame.x + LEFT_OF_IT[0], frame.y - LEFT_OF_IT[1])
@@ -97,15 +113,16 @@ class Screen:
         width, height, _ = self.vm.screen()
         self.vm.point((x * 2 + 1) * TABLET // (width * 2), (y * 2 + 1) * TABLET // (height * 2))
 
-    def drag(self, x, y, to_x, to_y, pause):
-        """With the left button held, as a hand does it: pause() after each step, in which the guest reads the tablet. Of what it
-        has not read QEMU's tablet keeps one place for each state of the buttons: a move right after a press moves the press."""
-        for act in (lambda: self.point(x, y), lambda: self.vm.button(True), lambda: self.point((x + to_x) // 2, to_y),
-                    lambda: self.point(to_x, to_y), lambda: self.vm.button(False)):
-            act()
-            pause()
+    def drag(self, x, y, to_x, to_y):
+        """With the left button held, over the middle. Of what the guest has not read QEMU's tablet keeps one place for each state of
+        the buttons: a move right after a press would move the press."""
+        self._do(lambda: self.point(x, y), lambda: self.vm.button(True), lambda: self.point((x + to_x) // 2, to_y),
+                 lambda: self.point(to_x, to_y), lambda: self.vm.button(False))
 
     def click(self, x, y):
-        self.point(x, y)
-        self.vm.button(True)
-        self.vm.button(False)
+        self._do(lambda: self.point(x, y), lambda: self.vm.button(True), lambda: self.vm.button(False))
+
+    def _do(self, *acts):
+        for act in acts:
+            act()
+            self.pause()
