@@ -85,9 +85,12 @@ def check_clang(_files):
 
 def check_shell(files):
     """Scripts that are installed or that a fresh machine runs: those that say so in their first line, and completions."""
-    scripts = {f: "bash" if "/completion/" in f or text_of(f).startswith("#!/bin/bash") else "sh"
-               for f in files if f.startswith(("qrexec/etc/", "desktop/", "gui/", "mk/")) and not os.path.islink(f) and
-               (text_of(f).startswith(("#!/bin/sh", "#!/bin/bash")) or "/completion/" in f)}
+    scripts = {}
+    for f in files:
+        if f.startswith((".ci/", "qrexec/etc/", "desktop/", "gui/", "mk/", "templates/")) and not os.path.islink(f):
+            shell = re.match(r"#!/bin/(?:busybox )?(sh|bash|ash)\n", text_of(f))
+            if shell or "/completion/" in f:
+                scripts[f] = {"sh": "sh", "ash": "dash"}.get(shell and shell[1], "bash")
     found = [output_of(["shellcheck", "-s", shell, f]) for f, shell in scripts.items()]
     return "\n".join(out for code, out in found if code)
 
