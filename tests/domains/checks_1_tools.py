@@ -2,8 +2,14 @@
 # The machine as the stock tools see it, before there is a guest.
 import os
 import re
+import signal
 
-from lib import TOOLS, answer, cpus, domains, last_line, need, run, sh, value, xl
+from lib import TOOLS, WORK, answer, cpus, domains, last_line, need, run, sh, until, value, xl
+
+
+def check_help():
+    """All commands that xl has: docs/xen-compatibility.md has to list them, which is a test of its own (make lint)."""
+    value("commands", " ".join(sorted(re.findall(r"^ ([a-z][\w-]*) ", xl("help"), re.M))))
 
 
 def check_info():
@@ -128,8 +134,8 @@ def check_set_parameters():
 # What this machine, its schedulers and its build of the tools do not have: refused, or an empty list.
 NOT_THERE = """sched-credit; sched-rtds; psr-hwinfo; psr-cmt-attach 0; psr-cmt-detach 0; psr-cat-show; psr-mba-show; getenforce;
     setenforce 1; loadpolicy /etc/hostname; cpupool-create name="other"; cpupool-destroy Pool-0; cpupool-cpu-add Pool-0 7;
-    cpupool-cpu-remove Pool-0 0; pci-assignable-list; pci-list 0; pci-assignable-add 0000:77:00.0; usbdev-list 0; vtpm-list 0;
-    channel-list 0; sharing"""
+    cpupool-cpu-remove Pool-0 0; pci-assignable-list; pci-list 0; pci-assignable-add 0000:77:00.0;
+    pci-assignable-remove 0000:77:00.0; usbdev-list 0; vtpm-list 0; channel-list 0; sharing; restore /nowhere"""
 
 
 def check_not_there():
@@ -143,6 +149,31 @@ def check_not_there():
     need(xl("cpupool-list", "-c") == pool, "the pool has changed")
     need(list(domains()) == ["Domain-0"], "a domain is there")
     return f"{len(NOT_THERE.split(';'))} commands"
+
+
+def check_devd():
+    """It waits for domains that would have this one drive their devices, until it is ended."""
+    place = os.path.join(WORK, "devd.pid")
+    xl("devd", "-p", place)
+    until("it says who it is", lambda: os.path.exists(place) and os.path.getsize(place))
+    with open(place, encoding="ascii") as f:
+        pid = int(f.read())
+    need(os.path.exists(f"/proc/{pid}"), "it has ended")
+    os.kill(pid, signal.SIGTERM)
+    until("it ends", lambda: not os.path.exists(f"/proc/{pid}"))
+    os.unlink(place)
+
+
+def check_cpupool_rename():
+    xl("cpupool-rename", "Pool-0", "only")
+    need(re.search(r"^only +1 +credit2 +y +1$", xl("cpupool-list"), re.M) or cpus() > 1, xl("cpupool-list"))
+    answer("absent", "xl", "cpupool-rename", "Pool-0", "other")
+    # There is one node, which gets the only pool.
+    answer("split", "xl", "cpupool-numa-split")
+    value("after", xl("cpupool-list"))
+    run("xl", "cpupool-rename", "Pool-node0", "Pool-0")
+    run("xl", "cpupool-rename", "only", "Pool-0")
+    need("Pool-0" in xl("cpupool-list"), "it does not get its name back")
 
 
 def test_program(name):
