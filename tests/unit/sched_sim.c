@@ -252,6 +252,27 @@ int sim_params(struct domain *d, unsigned weight, unsigned cap)
 	return sched_domctl(d, &op);
 }
 
+int cpus_1(void **state)
+{
+	(void)state;
+	sim_init(1);
+	return 0;
+}
+
+int cpus_2(void **state)
+{
+	(void)state;
+	sim_init(2);
+	return 0;
+}
+
+int cpus_4(void **state)
+{
+	(void)state;
+	sim_init(4);
+	return 0;
+}
+
 void sim_finish(void)
 {
 	sim_settle();

@@ -29,6 +29,10 @@ extern unsigned sim_passes;	/* of main loops, since sim_reset() */
 extern bool sim_check_work;	/* no CPU may sleep while somebody waits for it */
 
 void sim_init(unsigned cpus);
+/* The same for the setup of a test. */
+int cpus_1(void **state);
+int cpus_2(void **state);
+int cpus_4(void **state);
 /* Destroys domains and CPUs; nothing may be left on the heap. */
 void sim_finish(void);
 /* A domain with busy vCPUs, running. */

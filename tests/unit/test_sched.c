@@ -35,27 +35,6 @@ int event_port_pending(struct domain *d, uint32_t port)
 	return port == pending_port;
 }
 
-static int cpus_1(void **state)
-{
-	(void)state;
-	sim_init(1);
-	return 0;
-}
-
-static int cpus_2(void **state)
-{
-	(void)state;
-	sim_init(2);
-	return 0;
-}
-
-static int cpus_4(void **state)
-{
-	(void)state;
-	sim_init(4);
-	return 0;
-}
-
 static int tear_down(void **state)
 {
 	(void)state;
