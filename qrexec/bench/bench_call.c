@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../lib/call.h"
 #include "../lib/link.h"
 #include "../lib/stream.h"
+#include "samples.h"
 
 #define ROUNDS 41
 #define STEP   65536
@@ -26,21 +26,6 @@ enum {
 };
 static const char *const names[POINTS] = {"request, policy, connection", "greeting", "program",
 					  "end"};
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static void check(bool good, const char *what)
 {

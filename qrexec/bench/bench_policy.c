@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Measures one evaluation of a policy of 10,000 rules. Fails if the median is above the limit.
 #include "../policy/policy.h"
+#include "samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define RULES	 10000
 #define ROUNDS	 1001
 #define LIMIT_US 1000.0
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 /* One of: a rule of another service, or one of the called service whose last column differs. */
 static char *make_policy(bool same_service, size_t *ret_length)
