@@ -249,6 +249,37 @@ def check_guest_xentop():
     need(fields[7] == "4" and fields[8] == "1" and fields[11] == "2", row[1])
 
 
+# For guests of other kinds and devices that need programs which are not there, by the guest's name.
+NOT_THERE = """vncviewer; cd-insert xvdc /nowhere; cd-eject xvdc; qemu-monitor-command version; usb-list; usbctrl-attach;
+    usbctrl-detach 0; usbdev-attach hostbus=1 hostaddr=1; usbdev-detach 0 0; vkb-list; vdispl-list; vsnd-list; vtpm-list; vtpm-detach 0; vkb-detach 0;
+    vdispl-detach 0; vsnd-detach 0; channel-list; pci-list; pci-attach 0000:77:00.0; pci-detach 0000:77:00.0; psr-cmt-attach;
+    psr-cat-set 0x3; psr-mba-set 50; cpupool-migrate other; config-update worker.cfg"""
+
+
+def check_guest_not_there():
+    """Each answers as on stock Xen, and the guest goes on."""
+    guest = worker()
+    for line in NOT_THERE.split(";"):
+        command, *words = line.split()
+        answer(command, "xl", command, WORKER, *words)
+    answer("psr-cmt-show", "xl", "psr-cmt-show", "cache-occupancy", WORKER)
+    need(guest.run("echo on") == "on" and "p" not in guest.state(), f"its state is {guest.state()}")
+    return f"{len(NOT_THERE.split(';')) + 1} commands"
+
+
+def goes_on(guest):
+    need(guest.run("echo on") == "on" and "p" not in guest.state(), f"its state is {guest.state()}")
+    need(list(domains()) == ["Domain-0", WORKER], f"there is {list(domains())}")
+
+
+def check_save():
+    """A copy; the guest goes on."""
+    guest, place = worker(), os.path.join(WORK, "saved")
+    answer("save", "xl", "save", "-c", WORKER, place)
+    goes_on(guest)
+    os.unlink(place)
+
+
 def check_reboot():
     guest = worker()
     before = guest.domid

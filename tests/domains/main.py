@@ -43,8 +43,8 @@ def main():
     os.chdir(lib.WORK)
     lib.bridge()
     wanted, lines = sys.argv[1:], []
-    # Measurements only where they are asked for.
-    kinds = ("checks_", "bench_") if wanted else "checks_"
+    # Measurements, and what takes long, only where they are asked for.
+    kinds = ("checks_", "bench_", "soak_") if wanted else "checks_"
     for module in sorted(m[:-3] for m in os.listdir(HERE) if m.startswith(kinds) and m.endswith(".py")):
         for name, function in list(vars(__import__(module)).items()):
             word = name[len(PREFIX):]

@@ -5,6 +5,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from . import compatibility
 from .report import OUT, make
 
 
@@ -179,6 +180,7 @@ CHECKS = [
     ("spdx", check_spdx),
     ("leftovers", check_leftovers),
     ("file-length", check_length),
+    ("compatibility-list", compatibility.check),
 ]
 
 

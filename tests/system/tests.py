@@ -78,7 +78,7 @@ def soak(stage, options):
     """Boots of the full root in a row on two CPUs; every one has to reach its end."""
     if not build_hypervisor(stage, HYPERVISOR):
         return
-    DomainsBoot(stage, "soak-domains", ["cycles"], kernel_words=f"bh.cycles={SOAK_CYCLES}", limit=4 * 3600).run()
+    DomainsBoot(stage, "soak-domains", ["cycles", "dump_core"], kernel_words=f"bh.cycles={SOAK_CYCLES}", limit=4 * 3600).run()
     for number in range(1, options.soak_boots + 1):
         Dom0Boot(stage, f"soak-{number}", "bios-vtd", smp=2, words=["units", "root"]).run_debian()
     guests.soak(stage, options)
