@@ -8,6 +8,7 @@ import os
 import re
 import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -194,6 +195,8 @@ class Guest:
         master, slave = os.openpty()
         self.console = subprocess.Popen(["xl", "console", self.name], stdin=slave, stdout=slave,
                                         stderr=subprocess.STDOUT, start_new_session=True)
+        # Until then what is written would be echoed here, and get lost.
+        until("xl console is there", lambda: not termios.tcgetattr(slave)[3] & termios.ECHO)
         os.close(slave)
         self.master = master
         threading.Thread(target=self._read, args=(master,), daemon=True).start()
