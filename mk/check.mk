@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 RUN_TESTS = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/run $(TESTS:%=--only '%')
 
 check:
-	+$(Q)$(RUN_TESTS) lint unit images vchan windows fuzz guests system desktop
+	+$(Q)$(RUN_TESTS) lint unit images vchan windows fuzz guests system desktop qubes
 system:
 	+$(Q)$(RUN_TESTS) system
 guests:
@@ -17,7 +17,7 @@ soak:
 qubes:
 	+$(Q)$(RUN_TESTS) qubes
 oracle-qubes:
-	+$(Q)MAKE='$(MAKE)' O='$(O)' HYPERVISOR=xen $(PYTHON) tests/run --record qubes
+	+$(Q)MAKE='$(MAKE)' O='$(O)' HYPERVISOR=xen $(PYTHON) tests/run $(TESTS:%=--only '%') --record qubes
 # The desktop itself: dom0's session and windows of three qubes.
 check-desktop:
 	+$(Q)MACHINE='$(MACHINE)' $(RUN_TESTS) desktop
