@@ -24,20 +24,24 @@ def check_channels():
             xl("vcpu-pin", qube.name, "0", str(cpu), str(cpu))
         for program in PROGRAM.values():
             qube.put(f"/run/{program}", f"{PROGRAMS}/{program}")
-    port = 40
+    port, several = 40, cpus() > 1
     for _ in range(ROUNDS):
         for library, program in PROGRAM.items():
             for size in STREAMS_MIB:
-                port += 1
-                print(f"BENCH {library} stream {size} {both_ends(program, port, 'sink', f'source {size << 20} 65536')}", flush=True)
-            for count in PINGS:
+                ask = f"source {size << 20} 65536"
+                port += 2
+                print(f"BENCH {library} stream {size} {both_ends(program, port, 'sink', ask)}", flush=True)
+                # Ends that make and check each byte run at the same time, where there is a CPU for each.
+                if several:
+                    print(f"BENCH {library} work {size} {both_ends(program, port + 1, 'sink', ask, fast='')}", flush=True)
+            for count in () if several else PINGS:
                 port += 1
                 print(f"BENCH {library} ping {count} {both_ends(program, port, 'echo', f'ping {count} 1')}", flush=True)
 
 
-def both_ends(program, port, serve, ask):
-    words = [(VAULT, f"FAST=1 /run/{program} -r {RING} -w {RING} server {qubes[WORK].domid} {port} {serve}"),
-             (WORK, f"FAST=1 /run/{program} client {qubes[VAULT].domid} {port} {ask}")]
+def both_ends(program, port, serve, ask, fast="FAST=1"):
+    words = [(VAULT, f"{fast} /run/{program} -r {RING} -w {RING} server {qubes[WORK].domid} {port} {serve}"),
+             (WORK, f"{fast} /run/{program} client {qubes[VAULT].domid} {port} {ask}")]
     before = exits()
     ends = [subprocess.Popen(qubes[name].command(text, "root"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             for name, text in words]
