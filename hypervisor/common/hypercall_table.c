@@ -51,7 +51,7 @@ const struct hypercall_entry hypercall_table[HYPERCALL_MAX] = {
 	CALL(domctl),
 	CALL_COMPAT(xenpmu_op),
 	CALL(dm_op),
-	CALL(hypfs_op),
+	CALL_COMPAT(hypfs_op),
 };
 /* clang-format on */
 
