@@ -278,6 +278,8 @@ def check_save():
     answer("save", "xl", "save", "-c", WORKER, place)
     goes_on(guest)
     os.unlink(place)
+    # What waits for its end, to start it anew, takes the copy for its end and goes: not a guest for the next checks.
+    guest.destroy()
 
 
 def check_reboot():
