@@ -42,7 +42,6 @@ static const struct {
 	[XEN_DOMCTL_settimeoffset] = {domctl_settimeoffset, 0},
 	[XEN_DOMCTL_resumedomain] = {domctl_resumedomain, 0},
 	[XEN_DOMCTL_subscribe] = {domctl_subscribe, 0},
-	[XEN_DOMCTL_getpageframeinfo3] = {domctl_getpageframeinfo3, 0},
 	[XEN_DOMCTL_set_virq_handler] = {domctl_set_virq_handler, 0},
 	[XEN_DOMCTL_setnodeaffinity] = {domctl_setnodeaffinity, 0},
 	[XEN_DOMCTL_getnodeaffinity] = {domctl_getnodeaffinity, 0},

@@ -10,7 +10,7 @@ domctl_fn domctl_createdomain, domctl_destroydomain, domctl_pausedomain, domctl_
 	domctl_getdomaininfo, domctl_max_vcpus, domctl_resumedomain;
 /* domctl_settings.c */
 domctl_fn domctl_max_mem, domctl_setdomainhandle, domctl_settimeoffset, domctl_subscribe,
-	domctl_set_virq_handler, domctl_paging_mempool, domctl_shadow_op, domctl_getpageframeinfo3;
+	domctl_set_virq_handler, domctl_paging_mempool, domctl_shadow_op;
 /* domctl_vcpu.c */
 domctl_fn domctl_vcpuaffinity, domctl_getvcpuinfo, domctl_scheduler_op, domctl_setnodeaffinity,
 	domctl_getnodeaffinity;

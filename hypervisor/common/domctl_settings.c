@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* domctl: limits and settings of a domain, and what its memory is. */
+/* domctl: limits and settings of a domain. */
 #include <bulkhead/errno.h>
 #include <bulkhead/event.h>
-#include <bulkhead/guest_access.h>
 #include <bulkhead/p2m.h>
 #include <bulkhead/string.h>
 
 #include "domctl_internal.h"
 
-#define PAGES_PER_MIB	 BIT(20 - PAGE_SHIFT)
-#define FRAME_INFO_MAX	 1024 /* frames of one getpageframeinfo3 */
-#define FRAME_INFO_PIECE 64   /* of these, how many are on the stack */
+#define PAGES_PER_MIB BIT(20 - PAGE_SHIFT)
 
 _Static_assert(sizeof(struct xen_domctl_shadow_op) == 40, "ABI");
 _Static_assert(sizeof(struct xen_domctl_paging_mempool) == 8, "ABI");
@@ -85,37 +82,4 @@ int64_t domctl_shadow_op(struct domctl_call *c)
 	default:
 		return -EINVAL;
 	}
-}
-
-/* ---- Kinds of frames ---- */
-
-static uint64_t frame_info(struct domain *d, uint64_t gfn)
-{
-	enum p2m_type type;
-
-	(void)p2m_lookup(d, gfn_from(gfn), &type);
-	/* Pages of others are theirs to save, and device memory is nobody's. */
-	return p2m_type_is_ram(type) || type == P2M_POD ? XEN_DOMCTL_PFINFO_NOTAB
-							: XEN_DOMCTL_PFINFO_XTAB;
-}
-
-int64_t domctl_getpageframeinfo3(struct domctl_call *c)
-{
-	const struct xen_domctl_getpageframeinfo3 *op = &c->op.u.getpageframeinfo3;
-	uint64_t untrusted_gfns[FRAME_INFO_PIECE], list = (uintptr_t)op->array.p;
-
-	if (op->num > FRAME_INFO_MAX)
-		return -E2BIG;
-	for (uint64_t done = 0; done < op->num;) {
-		uint64_t n = MIN(op->num - done, (uint64_t)FRAME_INFO_PIECE);
-
-		if (guest_copy_from(untrusted_gfns, list + done * 8, n * 8))
-			return -EFAULT;
-		for (uint64_t i = 0; i < n; i++)
-			untrusted_gfns[i] = frame_info(c->d, untrusted_gfns[i]);
-		if (guest_copy_to(list + done * 8, untrusted_gfns, n * 8))
-			return -EFAULT;
-		done += n;
-	}
-	return 0;
 }

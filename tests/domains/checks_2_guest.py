@@ -273,12 +273,13 @@ def goes_on(guest):
 
 
 def check_save():
-    """A copy; the guest goes on."""
+    """Whether there is a copy or none, the guest goes on, and nothing is left of the attempt."""
     guest, place = worker(), os.path.join(WORK, "saved")
     answer("save", "xl", "save", "-c", WORKER, place)
     goes_on(guest)
-    os.unlink(place)
-    # What waits for its end, to start it anew, takes the copy for its end and goes: not a guest for the next checks.
+    if os.path.exists(place):
+        os.unlink(place)
+    # What waits for its end, to start it anew, takes the attempt for its end and goes: not a guest for the next checks.
     guest.destroy()
 
 
