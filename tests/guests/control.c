@@ -288,12 +288,15 @@ GUEST_TEST(permissions)
 
 GUEST_TEST(frames)
 {
-	/* Memory of its own, and what is not there. */
+	/* Memory of its own, and what is not there. Who does not tell the kinds says so, and writes none. */
 	xen_pfn_t frames[3] = {1, DOMU_CONSOLE_GFN, 0x80000};
 	struct xen_domctl op = {.u.getpageframeinfo3.num = 3};
+	long error;
 
 	set_xen_guest_handle(op.u.getpageframeinfo3.array, frames);
-	(void)domctl(&op, XEN_DOMCTL_getpageframeinfo3, d.id);
+	error = domctl(&op, XEN_DOMCTL_getpageframeinfo3, d.id);
+	CHECK(!error || error == -XEN_ENOSYS, "error %ld", error);
+	CHECK(!error == (frames[0] != 1), "error %ld, and frame 1 is %#lx", error, frames[0]);
 	VALUE("getpageframeinfo3 kinds: %#lx %#lx %#lx", frames[0], frames[1], frames[2]);
 }
 
