@@ -300,7 +300,6 @@ void arch_timer_program(uint64_t deadline)
 {
 	uint64_t now, ticks;
 
-	this_cpu()->arch.timer_deadline = deadline;
 	if (deadline == TIME_NEVER) {
 		apic_timer_set(0);
 		return;

@@ -39,8 +39,7 @@ struct arch_cpu {
 	uint64_t asid_generation;
 	uint32_t asid_next, asid_max;
 	uint32_t call_pending; /* function call IPI */
-	uint64_t timer_deadline;
-	uint64_t tsc_adjust; /* what makes its TSC that of the boot CPU: see tsc_now() */
+	uint64_t tsc_adjust;   /* what makes its TSC that of the boot CPU: see tsc_now() */
 };
 
 static inline void arch_cpu_relax(void)
