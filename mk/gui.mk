@@ -101,11 +101,12 @@ gui: $(O)/gui/gui-monitor-layout
 
 # For dom0. Services of qubes' calls look for programs in QUBES_LIB.
 install-gui-daemon: $(O)/gui/gui-daemon $(O)/gui/gui-icon-receiver $(O)/gui/gui-monitor-layout
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8) $(DESTDIR)$(QUBES_LIB) \
-		$(DESTDIR)/etc/qubes-rpc
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions) \
+		$(DESTDIR)$(QUBES_LIB) $(DESTDIR)/etc/qubes-rpc
 	install -m 755 $(O)/gui/gui-daemon $(O)/gui/gui-monitor-layout $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(O)/gui/gui-icon-receiver $(DESTDIR)$(QUBES_LIB)/
 	install -m 755 gui/icons/qubes.WindowIconUpdater $(DESTDIR)/etc/qubes-rpc/
+	install -m 644 gui/completion/gui-daemon $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
 	install -m 644 docs/man/gui-daemon.1 docs/man/gui-monitor-layout.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/guid.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 docs/man/gui-icon-receiver.8 $(DESTDIR)$(PREFIX)/share/man/man8/

@@ -72,7 +72,7 @@ install-qrexec-vm: qrexec
 	install -m 755 $(addprefix $(O)/qrexec/,qfile-unpacker vm-exec) qrexec/etc/lib/* $(DESTDIR)$(QUBES_LIB)/
 	cp -P qrexec/etc/vm/qubes-rpc/* $(DESTDIR)/etc/qubes-rpc/
 	install -m 644 qrexec/etc/vm/rpc-config/* $(DESTDIR)/etc/qubes/rpc-config/
-	$(call qrexec_install_shared,qubes-qrexec-agent.service,$(QREXEC_VM_PAGES),qvm-move qvm-run-vm qvm-open-in-vm qvm-connect-tcp,qvm-move)
+	$(call qrexec_install_shared,qubes-qrexec-agent.service,$(QREXEC_VM_PAGES),qvm-move qvm-run-vm qvm-open-in-vm qvm-connect-tcp qrexec-client-vm,qvm-move)
 	ln -sfn qvm-run.1 $(DESTDIR)$(PREFIX)/share/man/man1/qvm-run-vm.1
 
 install-qrexec-dom0: qrexec
@@ -82,7 +82,7 @@ install-qrexec-dom0: qrexec
 	install -m 755 $(O)/qrexec/qrexec-prompt-tty $(DESTDIR)$(QUBES_LIB)/
 	cp -P qrexec/etc/dom0/qubes-rpc/* $(DESTDIR)/etc/qubes-rpc/
 	install -m 644 qrexec/etc/dom0/policy.d/* $(DESTDIR)/etc/qubes/policy.d/
-	$(call qrexec_install_shared,qubes-qrexec-daemon@.service,$(QREXEC_DOM0_PAGES),qvm-run qrexec-policy,)
+	$(call qrexec_install_shared,qubes-qrexec-daemon@.service,$(QREXEC_DOM0_PAGES),qvm-run qrexec-policy qrexec-client,)
 
 # What a template has. Not both: services of a qube have no place in dom0.
 install-qrexec: install-qrexec-vm

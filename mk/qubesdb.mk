@@ -48,7 +48,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 install-qubesdb: qubesdb
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include \
 		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3 \
-		$(DESTDIR)$(PREFIX)/share/man/man8
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(O)/qubesdb/qubesdb-daemon $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(O)/qubesdb/qubesdb-cmd $(DESTDIR)$(PREFIX)/bin/
 	for name in $(QUBESDB_NAMES); do ln -sfn qubesdb-cmd $(DESTDIR)$(PREFIX)/bin/qubesdb-$$name; done
@@ -56,6 +56,8 @@ install-qubesdb: qubesdb
 	install -m 644 qubesdb/qubesdb-client.h $(DESTDIR)$(PREFIX)/include/
 	for unit in qubesdb/systemd/*.service; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
+	install -m 644 qubesdb/completion/qubesdb $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qubesdb-cmd
+	for name in $(QUBESDB_NAMES); do ln -sfn qubesdb-cmd $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qubesdb-$$name; done
 	install -m 644 docs/man/qubesdb-cmd.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	for name in $(QUBESDB_NAMES); do echo '.so man1/qubesdb-cmd.1' > \
 		$(DESTDIR)$(PREFIX)/share/man/man1/qubesdb-$$name.1; done

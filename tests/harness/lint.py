@@ -88,7 +88,7 @@ def check_shell(files):
     """Scripts that are installed or that a fresh machine runs: those that say so in their first line, and completions."""
     scripts = {}
     for f in files:
-        if f.startswith((".ci/", "qrexec/etc/", "desktop/", "gui/", "mk/", "templates/")) and not os.path.islink(f):
+        if f.startswith((".ci/", "qrexec/etc/", "qubesdb/", "desktop/", "gui/", "mk/", "templates/")) and not os.path.islink(f):
             shell = re.match(r"#!/bin/(?:busybox )?(sh|bash|ash)\n", text_of(f))
             if shell or "/completion/" in f:
                 scripts[f] = {"sh": "sh", "ash": "dash"}.get(shell and shell[1], "bash")

@@ -13,7 +13,7 @@ static int setup(void **state)
 	if (fixture_create())
 		return -1;
 	return sh(
-		"mkdir pol; touch pids none.log; printf 'work class=AppVM domid=1 label=blue\\nvault class=AppVM domid=2 tags=keys\\n' >list");
+		"mkdir pol bin; touch pids none.log; printf 'work class=AppVM domid=1 label=blue\\nvault class=AppVM domid=2 tags=keys\\n' >list");
 }
 
 #define TOOL "$P/qrexec-policy -d pol -l pol -q list "
@@ -118,8 +118,9 @@ static void test_options_are_told(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		sh("for root in vm dom0; do for p in $root/usr/bin/* $root/usr/sbin/*; do n=${p##*/}\n"
-		   "page=$(cat $(readlink -f $root/usr/share/man/man*/$n.[18]) | sed 's/\\\\f.//g; s/\\\\-/-/g')\n"
+		sh("for root in vm dom0 db gui; do for p in $root/usr/bin/* $root/usr/sbin/*; do n=${p##*/}; [ -e $p ] || continue\n"
+		   "page=$(cat $root/usr/share/man/man*/$n.[18]); case $page in .so*) page=$(cat $root/usr/share/man/${page#.so });; esac\n"
+		   "page=$(echo \"$page\" | sed 's/\\\\f.//g; s/\\\\-/-/g')\n"
 		   "$p --help >help || echo no help: $p; [ -s help ] || echo nothing told: $p\n"
 		   "for o in $(grep -o -e '[[ ]--[a-z-]*' help | tr -d '[ ') --help; do\n"
 		   "echo \"$page\" | grep -q -e \"$o\" || echo not in the page: $n $o\n"
@@ -130,16 +131,41 @@ static void test_options_are_told(void **state)
 	assert_string_equal(out, "");
 }
 
+/* The letters that qubesdb-cmd tells for each of its names, and no others; names of qubes and paths. */
+static void test_database_completion(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("for n in read multiread list write rm watch cmd; do\n"
+		   "told=$(db/usr/bin/qubesdb-cmd --help | grep -e qubesdb-$n' ' | grep -o -e ' \\[*-[a-z]*' | tr -dc 'a-z\\n' | grep -o . | sort)\n"
+		   "have=$(bash -c 'source $0; COMP_WORDS=(qubesdb-$1 -) COMP_CWORD=1; _qubesdb; printf \"%s\n\" \"${COMPREPLY[@]}\"' \\\n"
+		   "db/usr/share/bash-completion/completions/qubesdb-$n $n | sed -n 's/^-\\([a-z]\\)$/\\1/p' | sort)\n"
+		   "[ \"$told\" = \"$have\" ] || echo $n: $told, completed $have; done"),
+		0);
+	assert_string_equal(out, "");
+	/* What qubesdb-list says, of the qube that is named. */
+	write_file("bin/qubesdb-list", 0755,
+		   "#!/bin/sh\n[ \"$*\" = '-d work -fq /na' ] && echo /name\n");
+	assert_int_equal(
+		sh("PATH=$T/bin:$PATH bash -c 'source db/usr/share/bash-completion/completions/qubesdb-cmd\n"
+		   "COMP_WORDS=(qubesdb-read -d work /na); COMP_CWORD=3; _qubesdb; echo \"${COMPREPLY[@]}\"\n"
+		   "COMP_WORDS=(qubesdb-cmd -c -d work l); COMP_CWORD=2; COMP_WORDS[2]=mu; _qubesdb; echo \"${COMPREPLY[@]}\"'"),
+		0);
+	assert_string_equal(out, "/name\nmultiread\n");
+}
+
 /* Each program has its page, and each command its completion. */
 static void test_installation(void **state)
 {
 	(void)state;
 	assert_int_equal(
 		sh("cd $SRC && unset MAKEFLAGS && make -s install-qrexec-vm DESTDIR=$T/vm PREFIX=/usr >/dev/null 2>&1 &&\n"
-		   "make -s install-qrexec-dom0 DESTDIR=$T/dom0 PREFIX=/usr >/dev/null 2>&1; cd $T\n"
-		   "for root in vm dom0; do for p in $root/usr/bin/* $root/usr/sbin/*; do\n"
+		   "make -s install-qrexec-dom0 DESTDIR=$T/dom0 PREFIX=/usr >/dev/null 2>&1 &&\n"
+		   "make -s install-qubesdb DESTDIR=$T/db PREFIX=/usr >/dev/null 2>&1 &&\n"
+		   "make -s install-gui-daemon DESTDIR=$T/gui PREFIX=/usr >/dev/null 2>&1 || echo not installed; cd $T\n"
+		   "for root in vm dom0 db gui; do for p in $root/usr/bin/* $root/usr/sbin/*; do [ -e $p ] || continue\n"
 		   "ls $root/usr/share/man/man*/${p##*/}.* >/dev/null || echo no page: $p; done\n"
-		   "for p in $root/usr/bin/qvm-*; do [ -e $root/usr/share/bash-completion/completions/${p##*/} ] || echo no completion: $p; done; done\n"
+		   "for p in $root/usr/bin/*; do case $p in */gui-monitor-layout) continue;; esac; [ -e $root/usr/share/bash-completion/completions/${p##*/} ] || echo no completion: $p; done; done\n"
 		   "for s in Filecopy OpenInVM OpenURL VMShell VMExec VMExecGUI StartApp GetAppmenus WaitForSession ClipboardCopy \\\n"
 		   "ClipboardPaste ConnectTCP GetDate SetDateTime; do\n"
 		   "[ -e vm/etc/qubes-rpc/qubes.$s ] || [ -L vm/etc/qubes-rpc/qubes.$s ] || echo no service: $s; done"),
@@ -155,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_installation),
 		cmocka_unit_test(test_options_are_told),
+		cmocka_unit_test(test_database_completion),
 	};
 
 	return cmocka_run_group_tests(tests, setup, fixture_stop);
