@@ -25,7 +25,8 @@ struct copy_side {
 	domid_t domid;
 	unsigned offset;
 	struct domain *d;
-	mfn_t mfn; /* a reference is held while it is valid */
+	mfn_t mfn;   /* a reference is held while it is valid */
+	bool mapped; /* the caller's gfn is a grant that it has mapped */
 };
 
 static int side_find_domain(struct copy_side *s)
@@ -54,6 +55,7 @@ static int side_claim(struct copy_side *s, domid_t user)
 		s->mfn = mfn_invalid();
 		return GNTST_bad_page;
 	}
+	s->mapped = p2m_type_is_grant(type);
 	return GNTST_okay;
 }
 
@@ -67,8 +69,20 @@ static void side_drop(struct copy_side *s)
 	domain_put(s->d);
 }
 
+/* Is it still the page that was claimed? The domain is locked if it is a mapping. */
+static bool side_holds(const struct copy_side *s)
+{
+	enum p2m_type type;
+
+	return !s->mapped || (mfn_eq(p2m_lookup(s->d, gfn_from(s->frame), &type), s->mfn) &&
+			      p2m_type_is_grant(type));
+}
+
 static int copy_pages(const struct copy_side *src, const struct copy_side *dst, unsigned len)
 {
+	/* Both mappings are the caller's. */
+	struct domain *locked = src->mapped ? src->d : dst->mapped ? dst->d : NULL;
+	int rc = GNTST_bad_page;
 	const uint8_t *from;
 	uint8_t *to;
 
@@ -76,11 +90,22 @@ static int copy_pages(const struct copy_side *src, const struct copy_side *dst, 
 		return GNTST_bad_copy_arg;
 	from = window_map(src->mfn);
 	to = window_map(dst->mfn);
-	/* Both may be one page. */
-	memmove(to + dst->offset, from + src->offset, len);
+	/*
+	 * A mapping ends under this lock. Afterwards its page is the granter's alone, who must not find it changed, nor what
+	 * it writes there read: our reference keeps the page from being freed, not from being used for something else.
+	 */
+	if (locked)
+		spin_lock(&locked->lock);
+	if (side_holds(src) && side_holds(dst)) {
+		/* Both may be one page. */
+		memmove(to + dst->offset, from + src->offset, len);
+		rc = GNTST_okay;
+	}
+	if (locked)
+		spin_unlock(&locked->lock);
 	window_unmap(to);
 	window_unmap(from);
-	return GNTST_okay;
+	return rc;
 }
 
 static int copy_one(struct domain *caller, const struct gnttab_copy *op)

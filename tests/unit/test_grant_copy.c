@@ -12,10 +12,24 @@
 
 #include <cmocka.h>
 
+#include <arch/fake.h>
 #include <bulkhead/errno.h>
 #include <bulkhead/grant.h>
 #include <bulkhead/log.h>
 #include <bulkhead/physmap.h>
+
+/* What another vCPU does while a copy is under way: when the pages were claimed and become accessible. */
+static void (*meanwhile)(void);
+
+void *window_map(mfn_t m)
+{
+	void (*fn)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (fn)
+		fn();
+	return fake_frame(m);
+}
 
 /* ---- Copy ---- */
 
@@ -214,6 +228,43 @@ static void copy_while_mapped(void **state)
 	assert_int_equal(unmap(h, 200), GNTST_okay);
 }
 
+static uint32_t ending;
+
+static void end_mapping(void)
+{
+	assert_int_equal(unmap(ending, 200), GNTST_okay);
+}
+
+/* The granter was told that the page is its own again: a copy that has begun must neither write nor read it. */
+static void unmapped_during_copy(void **state)
+{
+	char *mine = fixture_page(back, 3), *theirs = fixture_page(front, 5);
+	uint32_t refs = page_refs(front, 5);
+
+	(void)state;
+	grant(front, 8, 1, 5, 0);
+	strcpy(mine, "mine");
+	strcpy(theirs, "theirs");
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(map(8, 200, GNTMAP_host_map, &ending), GNTST_okay);
+		meanwhile = end_mapping;
+		assert_int_equal(copy(i ? copy_op(false, 200, false, 3)
+					: copy_op(false, 3, false, 200)),
+				 GNTST_bad_page);
+		assert_null(meanwhile);
+		assert_int_equal(entry_at(front, 8)->flags, GTF_permit_access);
+		assert_string_equal(mine, "mine");
+		assert_string_equal(theirs, "theirs");
+		assert_int_equal(page_refs(front, 5), refs);
+		assert_false(spin_is_locked(&back->lock));
+	}
+	/* While it stays mapped, both ways work. */
+	assert_int_equal(map(8, 200, GNTMAP_host_map, &ending), GNTST_okay);
+	assert_int_equal(copy(copy_op(false, 3, false, 200)), GNTST_okay);
+	assert_string_equal(theirs, "mine");
+	end_mapping();
+}
+
 /* ---- Swap ---- */
 
 static int16_t swap(uint32_t a, uint32_t b)
@@ -252,9 +303,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, grant_setup, grant_teardown)
 	const struct CMUnitTest tests[] = {
-		T(copies),     T(copy_errors), T(copy_to_readonly_memory),
-		T(copy_lists), T(copy_compat), T(copy_while_mapped),
-		T(swaps),
+		T(copies),	T(copy_errors),	      T(copy_to_readonly_memory), T(copy_lists),
+		T(copy_compat), T(copy_while_mapped), T(unmapped_during_copy),	  T(swaps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,10 @@ static inline bool p2m_type_is_ram(enum p2m_type t)
 {
 	return t == P2M_RAM || t == P2M_RAM_RO;
 }
+static inline bool p2m_type_is_grant(enum p2m_type t)
+{
+	return t == P2M_GRANT_RW || t == P2M_GRANT_RO;
+}
 static inline bool p2m_type_is_mappable(enum p2m_type t)
 {
 	return t != P2M_NONE && t != P2M_MMIO && t != P2M_POD;
