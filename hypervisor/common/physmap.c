@@ -53,11 +53,6 @@ static void drop_later(struct physmap_batch *b, mfn_t mfn, unsigned order, bool 
 	b->nr++;
 }
 
-static bool is_grant(enum p2m_type t)
-{
-	return t == P2M_GRANT_RW || t == P2M_GRANT_RO;
-}
-
 static void count_foreign(struct domain *d, int64_t n)
 {
 	spin_lock(&d->page_lock);
@@ -78,7 +73,7 @@ static int check_replace(enum p2m_type old)
 {
 	if (old == P2M_MMIO)
 		return -EPERM;
-	return is_grant(old) ? -ENXIO : 0;
+	return p2m_type_is_grant(old) ? -ENXIO : 0;
 }
 
 int physmap_set(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, enum p2m_type type)
@@ -94,7 +89,7 @@ int physmap_set(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, enum p2m_type typ
 		return rc;
 	entry_gone(b, old_mfn, old);
 	/* A grant takes its place for a while only: the domain cannot know that the page is lost by that. */
-	if (p2m_type_is_ram(old) && !is_grant(type) && !mfn_eq(old_mfn, mfn))
+	if (p2m_type_is_ram(old) && !p2m_type_is_grant(type) && !mfn_eq(old_mfn, mfn))
 		drop_later(b, old_mfn, ORDER_4K, true);
 	if (type == P2M_FOREIGN)
 		count_foreign(b->d, 1);
@@ -123,6 +118,33 @@ static int check_range(struct physmap_batch *b, gfn_t gfn, uint64_t count)
 	return found;
 }
 
+/* An entry that cannot be taken out: its frames must stay this domain's, although their owner gives them up. */
+static void keep_frames(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned order)
+{
+	log_err("d%u: %lu frames from gfn %#lx on stay mapped, and are lost\n", d->id, BIT(order),
+		gfn_raw(gfn));
+	for (uint64_t i = 0; i < BIT(order); i++)
+		(void)page_get(mfn_add(mfn, i), d);
+}
+
+/*
+ * Takes out what p2m_set_range() has entered of a range in which there was nothing before, as the caller gives the frames
+ * back. Entry by entry: to split one takes a table, and that there are none left may be why it has failed.
+ */
+static void clear_ram(struct domain *d, gfn_t gfn, uint64_t count)
+{
+	for (uint64_t i = 0; i < count;) {
+		gfn_t g = gfn_add(gfn, i);
+		enum p2m_type type;
+		unsigned order;
+		mfn_t mfn = p2m_lookup_order(d, g, &type, &order);
+
+		if (type == P2M_RAM && p2m_clear(d, g, order))
+			keep_frames(d, g, mfn, order);
+		i += BIT(order) - (gfn_raw(g) & (BIT(order) - 1));
+	}
+}
+
 int physmap_set_ram(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, unsigned order)
 {
 	uint64_t count = BIT(order);
@@ -139,17 +161,8 @@ int physmap_set_ram(struct physmap_batch *b, gfn_t gfn, mfn_t mfn, unsigned orde
 	if (rc)
 		return rc;
 	rc = p2m_set_range(b->d, gfn, mfn, count, P2M_RAM);
-	if (rc) {
-		/* A part of it may be there: out with it, as the caller gives the frames back. */
-		for (uint64_t i = 0; i < count; i++) {
-			enum p2m_type type;
-
-			(void)p2m_lookup(b->d, gfn_add(gfn, i), &type);
-			if (type == P2M_RAM && p2m_clear(b->d, gfn_add(gfn, i), ORDER_4K))
-				log_guest(b->d, LOG_ERR, "p2m is stuck at gfn %#llx\n",
-					  (unsigned long long)gfn_raw(gfn) + i);
-		}
-	}
+	if (rc)
+		clear_ram(b->d, gfn, count);
 	return rc;
 }
 
@@ -180,7 +193,7 @@ int physmap_clear(struct physmap_batch *b, gfn_t gfn)
 
 	if (old == P2M_NONE || old == P2M_MMIO)
 		return -ENOENT;
-	if (is_grant(old))
+	if (p2m_type_is_grant(old))
 		return -EPERM;
 	rc = p2m_clear(b->d, gfn, ORDER_4K);
 	if (!rc)
@@ -205,7 +218,7 @@ int physmap_release(struct physmap_batch *b, gfn_t gfn)
 		return -ENOENT;
 	if (old == P2M_MMIO)
 		return -EPERM;
-	if (old == P2M_FOREIGN || is_grant(old))
+	if (old == P2M_FOREIGN || p2m_type_is_grant(old))
 		return -ENXIO;
 	rc = p2m_clear(b->d, gfn, ORDER_4K);
 	if (!rc && p2m_type_is_ram(old))
@@ -240,7 +253,7 @@ int physmap_clear_grant(struct physmap_batch *b, gfn_t gfn, mfn_t mfn)
 	enum p2m_type old;
 	mfn_t old_mfn = p2m_lookup(b->d, gfn, &old);
 
-	if (!is_grant(old) || !mfn_eq(old_mfn, mfn))
+	if (!p2m_type_is_grant(old) || !mfn_eq(old_mfn, mfn))
 		return -ENOENT;
 	return p2m_clear(b->d, gfn, ORDER_4K);
 }

@@ -2,6 +2,7 @@
 /* Unit tests of the guest-physical map: sizes, splitting, replacement, pool, and a random run against a model. */
 // cflags: -include tests/unit/fake_x86.h
 // links: tests/unit/fake_x86.c hypervisor/arch/x86/p2m.c hypervisor/arch/x86/hvm/hvm_io.c
+// links: hypervisor/common/physmap.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include <bulkhead/hypercall.h>
 #include <bulkhead/iommu.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/physmap.h>
 #include <bulkhead/pod.h>
 
 #include "fake_x86.h"
@@ -28,7 +30,7 @@
 static struct domain *dom;
 static unsigned cpu_flushes, iommu_flushes;
 static unsigned flushed_with; /* live allocations at the last flush */
-static bool yield, iommu_fails;
+static bool yield, iommu_fails, iommu_keeps;
 static struct page frames[64];
 struct cpu_info cpu_info;
 struct page *frame_table = frames;
@@ -91,7 +93,7 @@ bool iommu_is_dirty(struct domain *d)
 int iommu_unmap(struct domain *d, gfn_t gfn, unsigned order)
 {
 	(void)d, (void)gfn, (void)order;
-	return 0;
+	return iommu_keeps ? -ENOMEM : 0;
 }
 
 void iommu_flush(struct domain *d, gfn_t gfn, uint64_t count)
@@ -114,6 +116,25 @@ void page_get_again(mfn_t m)
 {
 	assert_true(frames[mfn_raw(m)].count);
 	frames[mfn_raw(m)].count++;
+}
+
+void page_put(mfn_t m)
+{
+	assert_true(frames[mfn_raw(m)].count);
+	frames[mfn_raw(m)].count--;
+}
+
+bool domain_frame_release(struct domain *d, mfn_t m)
+{
+	assert_ptr_equal(d, dom);
+	page_put(m);
+	return true;
+}
+
+bool pod_reclaim(struct domain *d, mfn_t mfn)
+{
+	(void)d, (void)mfn;
+	return false;
 }
 
 /* ---- What populate-on-demand needs ---- */
@@ -460,6 +481,54 @@ static void ranges_use_the_largest_pieces(void **state)
 	assert_int_equal(dom->arch.p2m.pool_used, 6);
 }
 
+/* A block of RAM that lies in two tables, with room for the first one only. */
+static int ram_without_room(uint64_t gfn, uint64_t mfn, unsigned order, unsigned tables)
+{
+	struct physmap_batch b;
+	int rc;
+
+	assert_int_equal(p2m_pool_set(dom, dom->arch.p2m.pool_used + tables), 0);
+	physmap_begin(&b, dom);
+	rc = physmap_set_ram(&b, gfn_from(gfn), mfn_from(mfn), order);
+	physmap_end(&b);
+	return rc;
+}
+
+/* What was mapped before it failed goes: the caller gives the frames back. No table is left to split a large entry. */
+static void ram_that_does_not_fit_is_taken_out(void **state)
+{
+	enum p2m_type t;
+
+	(void)state;
+	assert_int_equal(ram_without_room(G1 - G2M, 2 * G1, ORDER_2M + 1, 2), -ENOMEM);
+	for (uint64_t gfn = G1 - G2M; gfn < G1 + G2M; gfn++) {
+		assert_true(mfn_is_invalid(p2m_lookup(dom, gfn_from(gfn), &t)));
+		assert_int_equal(t, P2M_NONE);
+	}
+}
+
+/* If it cannot go, the frame is nobody else's, either. */
+static void ram_that_stays_is_kept(void **state)
+{
+	enum p2m_type t;
+
+	(void)state;
+	for (unsigned i = 8; i < 10; i++) {
+		frames[i].owner = dom->id;
+		frames[i].count = 1;
+	}
+	dom->iommu = (struct iommu_domain *)dom; /* not looked at */
+	iommu_keeps = true;
+	assert_int_equal(ram_without_room(G2M - 1, 8, 1, 3), -ENOMEM);
+	iommu_keeps = false;
+	dom->iommu = NULL;
+	assert_int_equal(mfn_raw(p2m_lookup(dom, gfn_from(G2M - 1), &t)), 8);
+	assert_int_equal(frames[8].count, 2);
+	assert_int_equal(frames[9].count, 1);
+	(void)p2m_lookup(dom, gfn_from(G2M), &t);
+	assert_int_equal(t, P2M_NONE);
+}
+
 static void page_references(void **state)
 {
 	enum p2m_type t;
@@ -648,6 +717,8 @@ int main(void)
 		T(a_batch_keeps_tables),
 		T(a_failed_change_is_flushed),
 		T(ranges_use_the_largest_pieces),
+		T(ram_that_does_not_fit_is_taken_out),
+		T(ram_that_stays_is_kept),
 		T(page_references),
 		T(pages_on_demand),
 		T(without_tables_no_pages),
