@@ -238,6 +238,31 @@ static void assign_and_take_away(void **state)
 	release_domain(&d1);
 }
 
+/* Small pages only, and the memory for tables ends after some of them: the frames will be somebody else's. */
+static void nothing_stays_of_half_a_mapping(void **state)
+{
+	uint64_t mfn = GiB(4) >> PAGE_SHIFT, got;
+
+	(void)state;
+	fake_vtd.cap = FAKE_VTD_CAP & ~(0xfUL << 34);
+	start();
+	assert_int_equal(iommu_superpages(), 1);
+	assert_int_equal(iommu_assign(device(EDU), &d0), 0);
+	map_one(&d0, 0, 0x200, 0, RW);
+	fake_heap_fail_after = 4;
+	assert_int_equal(iommu_map(&d0, gfn_from(BIT(ORDER_1G)), mfn_from(mfn), ORDER_1G, RW),
+			 -ENOMEM);
+	fake_heap_fail_after = -1;
+	iommu_flush(&d0, gfn_from(0), 0);
+	for (uint64_t i = 0; i < BIT(ORDER_1G); i += 64)
+		assert_false(iommu_lookup(&d0, gfn_from(BIT(ORDER_1G) + i), &(mfn_t){0},
+					  &(unsigned){0}, &(unsigned){0}));
+	assert_false(fake_vtd_dma(EDU, BIT(ORDER_1G) << PAGE_SHIFT, true, &got));
+	assert_true(reaches(EDU, 0, true, 0x200));
+	assert_int_equal(iommu_assign(device(EDU), NULL), 0);
+	release_domain(&d0);
+}
+
 static void domains_do_not_mix(void **state)
 {
 	(void)state;
@@ -807,6 +832,7 @@ int main(void)
 		T(dead_queue_at_boot),
 		T(intremap_needs),
 		T(assign_and_take_away),
+		T(nothing_stays_of_half_a_mapping),
 		T(domains_do_not_mix),
 		T(flush_rules),
 		T(flush_sizes),

@@ -322,6 +322,21 @@ static bool frames_mappable(mfn_t mfn, uint64_t count)
 	return true;
 }
 
+static int unmap_locked(struct iommu_domain *dom, uint64_t dfn, unsigned order)
+{
+	unsigned effects;
+	int err;
+
+	do {
+		effects = 0;
+		err = iommu_pt_unmap(&dom->pt, dfn, order, &effects);
+		note_dirty(dom, dfn, 1UL << order, effects);
+		if (err == -EAGAIN)
+			flush_locked(dom, 0, 0);
+	} while (err == -EAGAIN);
+	return err;
+}
+
 static int map_locked(struct iommu_domain *dom, uint64_t dfn, uint64_t mfn, unsigned order,
 		      unsigned flags)
 {
@@ -335,21 +350,9 @@ static int map_locked(struct iommu_domain *dom, uint64_t dfn, uint64_t mfn, unsi
 		if (err == -EAGAIN)
 			flush_locked(dom, 0, 0);
 	} while (err == -EAGAIN);
-	return err;
-}
-
-static int unmap_locked(struct iommu_domain *dom, uint64_t dfn, unsigned order)
-{
-	unsigned effects;
-	int err;
-
-	do {
-		effects = 0;
-		err = iommu_pt_unmap(&dom->pt, dfn, order, &effects);
-		note_dirty(dom, dfn, 1UL << order, effects);
-		if (err == -EAGAIN)
-			flush_locked(dom, 0, 0);
-	} while (err == -EAGAIN);
+	/* Where units have small pages only it may have got half-way, and the caller gives the frames to somebody else. */
+	if (err == -ENOMEM && order > ORDER_4K)
+		(void)unmap_locked(dom, dfn, order);
 	return err;
 }
 
