@@ -21,6 +21,20 @@ static void each_domain(void (*fn)(struct domain *d))
 	}
 }
 
+static void print_vcpu(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	unsigned pending, masked;
+
+	spin_lock(&d->lock);
+	pending = READ_ONCE(v->info->evtchn_upcall_pending);
+	masked = READ_ONCE(v->info->evtchn_upcall_mask);
+	spin_unlock(&d->lock);
+	log_info("  vCPU %u: CPU %u%s, exits %lu, pause flags 0x%x, upcall pending %u masked %u\n",
+		 v->id, READ_ONCE(v->cpu), READ_ONCE(v->is_running) ? " (running)" : "",
+		 READ_ONCE(v->exits), READ_ONCE(v->pause_flags), pending, masked);
+}
+
 static void print_domain(struct domain *d)
 {
 	struct vcpu *v;
@@ -39,12 +53,7 @@ static void print_domain(struct domain *d)
 		log_info("  on demand: %lu pages to come, %lu in the cache\n", p2m_pod_entries(d),
 			 d->pod.frames);
 	DOMAIN_FOR_EACH_VCPU (d, v, i)
-		log_info(
-			"  vCPU %u: CPU %u%s, exits %lu, pause flags 0x%x, upcall pending %u masked %u\n",
-			i, READ_ONCE(v->cpu), READ_ONCE(v->is_running) ? " (running)" : "",
-			READ_ONCE(v->exits), READ_ONCE(v->pause_flags),
-			READ_ONCE(v->info->evtchn_upcall_pending),
-			READ_ONCE(v->info->evtchn_upcall_mask));
+		print_vcpu(v);
 }
 
 static void key_domains(void)

@@ -121,9 +121,13 @@ int vcpu_register_info(struct vcpu *v, gfn_t gfn, unsigned offset)
 
 void vcpu_unregister_info(struct vcpu *v)
 {
-	struct gmap *map = v->info_map;
+	struct gmap *map;
 
+	/* Whoever looks at it from outside does so under this lock: see struct vcpu. */
+	spin_lock(&v->domain->lock);
+	map = v->info_map;
 	__atomic_store_n(&v->info, default_info(v), __ATOMIC_SEQ_CST);
 	v->info_map = NULL;
+	spin_unlock(&v->domain->lock);
 	gmap_destroy(map);
 }

@@ -155,7 +155,9 @@ static int param_set(struct hypercall *hc, struct domain *caller, struct domain 
 		/* A guest does this once it runs in its final mode: its shared_info has that layout from now on. */
 		if (caller == d)
 			event_set_compat(d, hc->compat);
+		spin_lock(&d->lock);
 		arch_domain_set_callback(d, value);
+		spin_unlock(&d->lock);
 	}
 	return 0;
 }

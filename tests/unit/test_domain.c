@@ -14,8 +14,10 @@
 
 #include <cmocka.h>
 
+#include <arch/fake.h>
 #include <bulkhead/errno.h>
 
+#include "../../hypervisor/common/domain_internal.h"
 #include "domain_life.h"
 
 /* ---- Creation and lookup ---- */
@@ -651,6 +653,39 @@ static void register_info_without_memory(void **state)
 	assert_ptr_equal(v->info, &d->shared_info->vcpu_info[0]);
 }
 
+/* Somebody else looks at it, and lets go in the first turn of the wait. */
+static struct vcpu *looked_at;
+static unsigned looks;
+
+static void look_and_unlock(void)
+{
+	assert_non_null(looked_at->info_map);
+	assert_ptr_equal(looked_at->info, looked_at->info_map->ptr);
+	if (!looks++)
+		spin_unlock(&looked_at->domain->lock);
+}
+
+/* Control operations may be at it when the domain dies: it would be unmapped under their hands. */
+static void info_goes_under_the_lock(void **state)
+{
+	struct domain *d = life_domain(1, 1);
+	struct vcpu *v = d->vcpus[0];
+	mfn_t m = life_ram(d);
+
+	(void)state;
+	assert_int_equal(vcpu_register_info(v, gfn_from(mfn_raw(m)), 0), 0);
+	looked_at = v;
+	looks = 0;
+	spin_lock(&d->lock);
+	fake_relax = look_and_unlock;
+	vcpu_unregister_info(v);
+	fake_relax = NULL;
+	assert_int_equal(looks, 1);
+	assert_null(v->info_map);
+	assert_ptr_equal(v->info, &d->shared_info->vcpu_info[0]);
+	assert_false(spin_is_locked(&d->lock));
+}
+
 /* ---- Pausing ---- */
 
 static void created_while_paused(void **state)
@@ -700,6 +735,7 @@ int main(void)
 		T(register_info),
 		T(register_info_of_a_high_vcpu),
 		T(register_info_without_memory),
+		T(info_goes_under_the_lock),
 		T(created_while_paused),
 	};
 

@@ -291,8 +291,10 @@ static void set_tsc(struct domain *d, uint64_t value)
 
 	/* Each vCPU takes it over when it is loaded next. */
 	d->arch.tsc_offset = value - tsc_now();
+	spin_lock(&d->lock);
 	DOMAIN_FOR_EACH_VCPU (d, v, i)
 		arch_vcpu_time_update(v);
+	spin_unlock(&d->lock);
 }
 
 static int64_t settscinfo(struct domctl_call *c)

@@ -130,7 +130,11 @@ struct vcpu {
 	bool polling;
 	struct timer poll_timer;
 
-	/* Guest-visible areas. `info` always points somewhere valid: own vcpu_info, a slot of shared_info, or dummy. */
+	/*
+	 * Guest-visible areas. `info` always points somewhere valid: own vcpu_info, a slot of shared_info, or dummy. Once the
+	 * domain dies its own one goes away: of another domain's vCPU it is used under the domain lock, or under that of a
+	 * port that is open, as all ports are closed before.
+	 */
 	vcpu_info_t *info;
 	vcpu_info_t dummy_info;
 	struct gmap *info_map;
