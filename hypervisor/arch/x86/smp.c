@@ -2,6 +2,7 @@
 /* Bringing up the other CPUs, and calls across CPUs. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
+#include <arch/cpu_start.h>
 #include <arch/cpufeature.h>
 #include <arch/machine.h>
 #include <arch/paging.h>
@@ -41,8 +42,7 @@ CMDLINE_UINT("maxcpus", opt_maxcpus);
 
 static struct cpu boot_cpu __aligned(64);
 static uint32_t acpi_uid[MAX_CPUS];
-static bool started; /* set by a CPU that came up */
-static bool go;	     /* the CPUs may enter their main loops */
+static bool go; /* the CPUs may enter their main loops */
 
 int cpu_prepare(struct cpu *c, unsigned id, uint32_t apic_id)
 {
@@ -77,6 +77,11 @@ struct cpu *cpu_boot_early(void)
 /* First C code of another CPU: on its own stack, on the trampoline's root table. */
 static void __noreturn secondary_start(struct cpu *c)
 {
+	/* Too late: it is nobody's, and what it would set up may be in use by another one. */
+	if (!cpu_start_come()) {
+		for (;;)
+			__asm__ volatile("cli; hlt");
+	}
 	wrmsr(MSR_GS_BASE, (uintptr_t)c);
 	write_cr3(paddr_raw(heap_paddr(c->arch.root)));
 	traps_cpu_load();
@@ -88,7 +93,6 @@ static void __noreturn secondary_start(struct cpu *c)
 	if (vendor->cpu_up())
 		panic("CPU %u does not offer %s as the others do", c->id, vendor->name);
 	cpumask_set(&cpu_online, c->id);
-	__atomic_store_n(&started, true, __ATOMIC_SEQ_CST);
 	tsc_sync_answer();
 	/* Building dom0 takes a while. Its devices' interrupts have to wait, only a kick gets through. */
 	apic_block_devices(true);
@@ -107,19 +111,19 @@ static void __noreturn secondary_start(struct cpu *c)
 /* INIT, start-up, start-up (SDM vol. 3A 9.4.4). */
 static bool wake_cpu(uint32_t apic_id, uint64_t page)
 {
-	__atomic_store_n(&started, false, __ATOMIC_SEQ_CST);
+	cpu_start_expect();
 	apic_ipi(apic_id, APIC_ICR_INIT | APIC_ICR_LEVEL | APIC_ICR_ASSERT);
 	time_delay_us(10000);
 	for (unsigned i = 0; i < 2; i++) {
 		apic_ipi(apic_id,
 			 APIC_ICR_STARTUP | APIC_ICR_ASSERT | (uint32_t)(page >> PAGE_SHIFT));
 		for (unsigned us = 0; us < (i ? START_TIMEOUT_MS * 1000 : 1000); us += 50) {
-			if (__atomic_load_n(&started, __ATOMIC_SEQ_CST))
+			if (cpu_start_has_come())
 				return true;
 			time_delay_us(50);
 		}
 	}
-	return false;
+	return !cpu_start_give_up();
 }
 
 /*
@@ -193,7 +197,8 @@ static bool __init start_one(uint32_t apic_id, uint64_t page, uint64_t root)
 	cpu_count++;
 	ok = wake_cpu(apic_id, page);
 	if (!ok) {
-		log_err("CPU with APIC id %u did not start\n", apic_id);
+		log_err("CPU with APIC id %u did not start: it and those behind it in the table stay out\n",
+			apic_id);
 		cpu_count--;
 		cpu_table[cpu_count] = NULL;
 	} else {
