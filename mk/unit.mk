@@ -23,6 +23,7 @@ $(O)/unit/obj/%.o: % $(O)/unit/.flags
 $(O)/unit/obj/hypervisor/arch/x86/hvm/%.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
 $(O)/unit/obj/hypervisor/arch/x86/vpci/%.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
 $(O)/unit/obj/hypervisor/arch/x86/hypercall_%.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
+$(O)/unit/obj/hypervisor/arch/x86/machine_check.c.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
 $(O)/unit/obj/hypervisor/arch/x86/exit_cr.c.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
 $(O)/unit/obj/hypervisor/arch/x86/guest_walk.c.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h
 $(O)/unit/obj/hypervisor/arch/x86/p2m.c.o: EXTRA_CFLAGS := -include tests/unit/fake_x86.h

@@ -128,6 +128,28 @@ def bad_value(stage, name):
     accepted(stage, name, r"^.*loglvl=nonsense.*(no effect|ignored).*$", "loglvl=nonsense")
 
 
+def machine_check(stage, name):
+    """An uncorrected error on a CPU that sleeps: the reason is said, by that CPU, before the reset in order."""
+    image = medium("", "", dom0_mem="256M", modules=[(kernel(), "guest-words")])
+    with machine.Machine(name, image, "bios-vtd", 2, 2048, limit=LIMIT) as vm:
+        try:
+            vm.wait_for("SMP: 2 CPUs online")
+            # Dom0 has not begun: the other CPU waits for it.
+            vm.command_qmp("stop")
+            vm.monitor("mce 1 2 0xb600000000000136 0x4 0x12345000 0")
+            vm.command_qmp("cont")
+            found = vm.wait_for(r"PANIC on CPU 1: *machine check: bank 2, status b600000000000136, address 0*12345000\b")
+            vm.wait_for(IN_ORDER, start=found.start())
+            reason = vm.wait_exit(LIMIT)
+        except (machine.Timeout, machine.Exited) as problem:
+            stage.fail(name, str(problem), vm.tail(25))
+            return
+    if reason == "guest-reset":
+        stage.ok(name, found[0])
+    else:
+        stage.fail(name, f"the machine stopped by {reason}", vm.tail(15))
+
+
 def text_on_screen(vm):
     """None, or why the display does not show lines of text: of the 16 pixels of each row some are lit, never many."""
     width, height, pixels = vm.screen()
@@ -164,4 +186,4 @@ def noreboot(stage, name):
 
 TESTS = {f"error-{f.__name__.replace('_', '-')}": f for f in (
     no_iommu, no_svm, no_npt, no_module, bzimage, no_note, truncated, not_elf, little_memory, little_dom0_memory,
-    unknown_parameter, bad_value, noreboot)}
+    unknown_parameter, bad_value, machine_check, noreboot)}

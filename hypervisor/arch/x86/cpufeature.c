@@ -32,6 +32,7 @@ struct feature_bit {
 static const struct feature_bit table[] = {
 	{0x80000001, 0, 2, 2, CPU_SVM},
 	{1, 0, 2, 5, CPU_VMX},
+	{1, 0, 3, 7, CPU_MCE},
 	{0x8000000a, 0, 3, 0, CPU_NPT},
 	{0x80000001, 0, 3, 26, CPU_PDPE1GB},
 	{7, 0, 1, 7, CPU_SMEP},
@@ -178,6 +179,8 @@ void cpu_enable_features(void)
 {
 	uint64_t cr4 = read_cr4() | X86_CR4_DE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
 
+	if (cpu_has(CPU_MCE))
+		cr4 |= X86_CR4_MCE;
 	if (cpu_has(CPU_SMEP))
 		cr4 |= X86_CR4_SMEP;
 	if (cpu_has(CPU_SMAP))

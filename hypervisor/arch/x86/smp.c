@@ -5,6 +5,7 @@
 #include <arch/cpu_start.h>
 #include <arch/cpufeature.h>
 #include <arch/machine.h>
+#include <arch/machine_check.h>
 #include <arch/paging.h>
 #include <arch/paging_init.h>
 #include <arch/platform.h>
@@ -85,6 +86,7 @@ static void __noreturn secondary_start(struct cpu *c)
 	wrmsr(MSR_GS_BASE, (uintptr_t)c);
 	write_cr3(paddr_raw(heap_paddr(c->arch.root)));
 	traps_cpu_load();
+	machine_check_prepare();
 	cpu_enable_features();
 	apic_cpu_init();
 	if (apic_id_self() != c->arch.apic_id)

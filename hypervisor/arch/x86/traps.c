@@ -2,6 +2,7 @@
 /* Exceptions of the hypervisor itself, and dispatch of interrupts. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
+#include <arch/machine_check.h>
 #include <arch/paging_init.h>
 #include <arch/traps.h>
 #include <bulkhead/cpu.h>
@@ -108,12 +109,22 @@ static bool fixup(struct trap_frame *f)
 
 static void handle_nmi(struct trap_frame *f)
 {
-	uint8_t reason = inb(0x61);
+	uint8_t reason;
 
-	/* Port 61h bits 7 and 6: parity (SERR#) and I/O channel check. */
-	if (reason & 0xc0)
-		panic_frame(f, "NMI: hardware error, reason 0x%02x", reason);
+	/* Does not return if another CPU wants this one to stop. */
 	apic_nmi();
+	reason = inb(0x61);
+	/* Port 61h bits 7 and 6: parity (SERR#) and I/O channel check. All ones: there is no such port. */
+	if ((reason & 0xc0) && reason != 0xff)
+		panic_frame(f, "NMI: hardware error, reason 0x%02x", reason);
+}
+
+static void __noreturn handle_machine_check(struct trap_frame *f)
+{
+	char text[MACHINE_CHECK_TEXT];
+
+	machine_check_describe(text);
+	panic_frame(f, "machine check: %s", text);
 }
 
 void trap_dispatch(struct trap_frame *f)
@@ -126,6 +137,8 @@ void trap_dispatch(struct trap_frame *f)
 		handle_nmi(f);
 		return;
 	}
+	if (f->vector == TRAP_MC)
+		handle_machine_check(f);
 	if ((f->vector == TRAP_GP || f->vector == TRAP_PF || f->vector == TRAP_UD) && fixup(f))
 		return;
 	if (f->vector == TRAP_PF)

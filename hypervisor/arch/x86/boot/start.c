@@ -6,6 +6,7 @@
 #include <arch/dom0.h>
 #include <arch/ioapic.h>
 #include <arch/machine.h>
+#include <arch/machine_check.h>
 #include <arch/mtrr.h>
 #include <arch/multiboot2.h>
 #include <arch/paging.h>
@@ -286,6 +287,7 @@ static void __init init_iommu(void)
 static void __init init_cpu0(struct cpu *c)
 {
 	cpu_detect();
+	machine_check_prepare();
 	cpu_enable_features();
 	tlb_flush_local_all(); /* memory types have changed */
 	if (cpu_prepare(c, 0, 0))

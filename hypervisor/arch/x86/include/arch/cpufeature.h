@@ -8,6 +8,7 @@
 enum cpu_feature {
 	CPU_SVM,
 	CPU_VMX,
+	CPU_MCE,
 	CPU_NPT,
 	CPU_PDPE1GB,
 	CPU_SMEP,
@@ -51,9 +52,10 @@ struct cpu_info {
 extern struct cpu_info cpu_info;
 void cpu_detect(void); /* boot CPU */
 bool cpu_has(enum cpu_feature f);
-void cpu_enable_features(void); /* each CPU: CR4 protections, XCR0, speculation controls */
-void cpu_report(void);		/* the line that says what is in force */
-uint64_t cpu_spec_ctrl(void);	/* value of SPEC_CTRL while the hypervisor runs */
+/* Each CPU: CR4 protections, machine checks, XCR0, speculation controls. */
+void cpu_enable_features(void);
+void cpu_report(void);	      /* the line that says what is in force */
+uint64_t cpu_spec_ctrl(void); /* value of SPEC_CTRL while the hypervisor runs */
 /* Does the CPU itself keep guests from steering the hypervisor's indirect branches? Else they are retpolines. */
 bool cpu_branches_protected(void);
 /*
