@@ -136,7 +136,7 @@ def run_one(stage, options, name, ours_only):
     elif not problem:
         stage.fail(f"{name}.run", "no result line", vm.tail())
     if options.record and not problem:
-        words = f"bios-vtd, -smp 1, 2048 MiB, dom0_mem=256M {hypervisor_words(name)}".rstrip()
+        words = f"bios-vtd, -smp {machine_options(name).get('smp', 1)}, 2048 MiB, dom0_mem=256M {hypervisor_words(name)}".rstrip()
         oracle.write(name, words, [m[0] for m in lines])
     elif not options.record and not ours_only:
         compare(stage, name, lines)
