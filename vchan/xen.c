@@ -6,6 +6,7 @@
 #include "xs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ struct xen {
 	bool published;	    /* server: there are keys to remove */
 	bool parent;	    /* server: and at the end the directory that they were in */
 	bool waiting;	    /* client: there are watches */
+	bool nonblocking;   /* reading an event never sleeps */
 	char path[80];	    /* of the directory with the keys */
 	void *left_map, *right_map;
 	size_t left_size, right_size;
@@ -264,6 +266,26 @@ static int take_event(struct libvchan *ctrl)
 	return 0;
 }
 
+/*
+ * Who polls comes when there is something, and mostly that is an event: the question what it is would be a system call
+ * more. 0, or what take_event() says; -EAGAIN: it is something else.
+ */
+static int take_event_first(struct libvchan *ctrl)
+{
+	struct xen *xen = xen_of(ctrl);
+	int flags;
+
+	if (!ctrl->polled)
+		return -EAGAIN;
+	if (!xen->nonblocking) {
+		flags = fcntl(xen->events, F_GETFL);
+		if (flags < 0 || fcntl(xen->events, F_SETFL, flags | O_NONBLOCK))
+			return -EAGAIN;
+		xen->nonblocking = true;
+	}
+	return take_event(ctrl);
+}
+
 static int xen_sleep(struct libvchan *ctrl, int64_t timeout)
 {
 	struct xen *xen = xen_of(ctrl);
@@ -274,10 +296,12 @@ static int xen_sleep(struct libvchan *ctrl, int64_t timeout)
 		{.fd = xen->look, .events = POLLIN},
 		{.fd = xen->line, .events = POLLIN},
 	};
-	int n;
+	int n = take_event_first(ctrl);
 
+	if (n != -EAGAIN)
+		return n;
 	/* The read sleeps as well: one system call less. */
-	if (timeout < 0 && xen->xs.fd < 0 && xen->look < 0 && xen->line < 0)
+	if (!xen->nonblocking && timeout < 0 && xen->xs.fd < 0 && xen->look < 0 && xen->line < 0)
 		return take_event(ctrl);
 	do
 		n = ppoll(fds, sizeof(fds) / sizeof(fds[0]), timeout >= 0 ? &limit : NULL, NULL);
