@@ -46,12 +46,30 @@ struct vchan_transport {
 	void (*destroy)(struct libvchan *ctrl);
 };
 
+enum vchan_asked {
+	VCHAN_ASKED_NOTHING,
+	VCHAN_ASKED_ANY,
+	VCHAN_ASKED_MOST
+};
+
+/* The waits of one direction, and whether it helps to ask for most of a ring. */
+struct vchan_waits {
+	enum vchan_asked asked; /* what the present one is for */
+	bool needless;		/* most of a ring was there when any progress was asked for */
+	uint8_t good;		/* waits for most of a ring that found it */
+	uint8_t vain;		/* so many are left out after one that ran out of time, … */
+	uint8_t left_out;	/* … and so many of these are to come */
+	uint8_t slow;		/* log2 of how much longer a wait for space may be, … */
+	uint8_t part;		/* … and of what part of most of a ring a wait for data is for */
+	uint32_t before;	/* the space that there was when it began */
+};
+
 /* Moderation of events while data streams, see pace.c. */
 struct vchan_pace {
 	uint64_t streamed; /* bytes read in a row: since the last write or lull */
-	bool impatient;	   /* waiting for much space was in vain the last time */
-	int64_t deadline;  /* of a wait by the caller, CLOCK_MONOTONIC nanoseconds; 0: none */
-	int timer;	   /* shows the deadline to a caller that polls; -1: never needed so far */
+	struct vchan_waits data, space;
+	int64_t deadline; /* of a wait by the caller, CLOCK_MONOTONIC nanoseconds; 0: none */
+	int timer;	  /* shows the deadline to a caller that polls; -1: never needed so far */
 	unsigned linger_skip, linger_misses; /* looks left out, since that many were in vain */
 	uint32_t seen_index, seen_ready; /* what the caller found when it looked the last time */
 };
@@ -87,8 +105,8 @@ bool vchan_pace_linger(struct libvchan *ctrl, bool data, uint32_t want);
  * writer that sleeps for space is told when it has done so.
  */
 bool vchan_pace_stuck(struct libvchan *ctrl, uint32_t ready);
-/* A wait that was limited by the above ended without an event. */
-void vchan_pace_lull(struct libvchan *ctrl);
+/* A wait ended; without an event if the time that is set above ran out. */
+void vchan_pace_woken(struct libvchan *ctrl, bool timed_out);
 /* The caller is going to wait by itself, with libvchan_wait() or its descriptor. */
 void vchan_pace_arm(struct libvchan *ctrl, int64_t timeout);
 void vchan_pace_disarm(struct libvchan *ctrl);

@@ -42,10 +42,8 @@ static int sleep_for(struct libvchan *ctrl, int64_t timeout)
 
 	ctrl->stats.sleeps++;
 	rc = ctrl->transport->sleep(ctrl, timeout);
-	if (rc != -ETIMEDOUT)
-		return rc;
-	vchan_pace_lull(ctrl);
-	return 0;
+	vchan_pace_woken(ctrl, rc == -ETIMEDOUT);
+	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
 static void count_read(struct libvchan *ctrl, uint32_t n)

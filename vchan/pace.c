@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Fewer events while data streams. An end that waits for data or space asks to be woken when most of a ring is there, but
-// only for a short time: whatever comes by then has to do, and after a lull it asks for any progress at all.
+// only for a short time: whatever comes by then has to do. Where that does not help it asks for any progress at all.
 #include "internal.h"
 #include "atomic.h"
 
@@ -14,6 +14,25 @@
 /* Longest delay that asking for more may cause, per byte of the ring: filling it at 500 MB/s. */
 #define NANOSECONDS_PER_BYTE 2
 #define NANOSECONDS_MIN	     100000
+
+/*
+ * A wait for most of a ring does not help when its time runs out first: then some are left out. Nor where most of a ring is there anyway
+ * when this end gets to run, as with both ends on one CPU: its timer would cost the kernel hypercalls for nothing. To see that, one of
+ * so many is left out.
+ */
+#ifndef LEFT_OUT_MAX
+# define LEFT_OUT_MAX 63
+# define LOOK_EVERY   16
+#endif
+
+/*
+ * Peers that go on, but slowly. While a writer waits its reader has a quarter of a ring: so it may wait up to 16 times as long. A reader
+ * does not get its data later than that: it asks for half of what came in time the last time, down to a 16th.
+ */
+#ifndef SLOW_MAX
+# define SLOW_MAX 4
+# define PART_MAX 4
+#endif
 
 #define SECOND 1000000000
 
@@ -61,28 +80,54 @@ static bool timer_ready(struct libvchan *ctrl)
 	return true;
 }
 
+/* Whether to wait for most of a ring this time. Who looks again before it sleeps begins no other wait. */
+static bool worth_it(struct vchan_waits *waits)
+{
+	if (waits->asked != VCHAN_ASKED_NOTHING)
+		return waits->asked == VCHAN_ASKED_MOST;
+	waits->asked = VCHAN_ASKED_ANY;
+	if (waits->needless)
+		return false;
+	if (waits->left_out) {
+		waits->left_out--;
+		return false;
+	}
+	if (waits->good >= LOOK_EVERY) {
+		waits->good = 0;
+		waits->part = (uint8_t)(waits->part - (waits->part > 0));
+		return false;
+	}
+	waits->asked = VCHAN_ASKED_MOST;
+	return true;
+}
+
 uint32_t vchan_pace_data(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout)
 {
-	uint32_t size = ctrl->shm.rd.size;
+	struct vchan_waits *waits = &ctrl->pace.data;
+	uint32_t size = ctrl->shm.rd.size, part;
 
 	if (want >= size || ctrl->pace.streamed < size / 2 || !peer_knows_targets(ctrl) ||
-	    !timer_ready(ctrl))
+	    !timer_ready(ctrl) || !worth_it(waits))
+		return want;
+	part = most_of(size) >> waits->part;
+	if (want >= part && waits->part)
 		return want;
 	*ret_timeout = patience(size);
-	return want < most_of(size) ? most_of(size) : size;
+	return want < part ? part : size;
 }
 
 uint32_t vchan_pace_space(struct libvchan *ctrl, uint32_t want, int64_t *ret_timeout)
 {
+	struct vchan_waits *waits = &ctrl->pace.space;
 	uint32_t size = ctrl->shm.wr.size;
+	bool begins = waits->asked == VCHAN_ASKED_NOTHING;
 
-	if (want >= size || ctrl->pace.impatient || !peer_knows_targets(ctrl) ||
-	    !timer_ready(ctrl)) {
-		ctrl->pace.impatient = false;
+	if (want >= size || !peer_knows_targets(ctrl) || !timer_ready(ctrl) || !worth_it(waits))
 		return want;
-	}
+	if (begins)
+		waits->before = vchan_space(&ctrl->shm);
 	/* A writer that sleeps does so until there is much to do; one that only looks disturbs nobody. */
-	*ret_timeout = patience(size);
+	*ret_timeout = patience(size) << waits->slow;
 	return want < most_of(size) ? most_of(size) : size;
 }
 
@@ -95,12 +140,70 @@ bool vchan_pace_stuck(struct libvchan *ctrl, uint32_t ready)
 	return same;
 }
 
-void vchan_pace_lull(struct libvchan *ctrl)
+static void leave_out(struct vchan_waits *waits)
 {
-	ctrl->stats.timeouts++;
-	ctrl->pace.impatient = true;
-	if (vchan_ready(&ctrl->shm) < most_of(ctrl->shm.rd.size) / 2)
+	waits->slow = waits->part = 0;
+	waits->vain = (uint8_t)(waits->vain < LEFT_OUT_MAX ? waits->vain * 2 + 1 : LEFT_OUT_MAX);
+	waits->left_out = waits->vain;
+}
+
+/* A wait may be over: there is as much now as it was for, or (true) it ran out of time. */
+static bool ran_out(struct vchan_waits *waits, uint32_t now, uint32_t size, bool timed_out)
+{
+	if (waits->asked == VCHAN_ASKED_ANY) {
+		waits->needless = now >= most_of(size);
+	} else if (now >= most_of(size) >> waits->part) {
+		waits->good++;
+		waits->vain /= 2;
+		timed_out = false;
+	} else if (!timed_out) {
+		return false; /* another event */
+	}
+	timed_out &= waits->asked == VCHAN_ASKED_MOST;
+	waits->asked = VCHAN_ASKED_NOTHING;
+	return timed_out;
+}
+
+static void woken_for_data(struct libvchan *ctrl, bool timed_out)
+{
+	struct vchan_waits *waits = &ctrl->pace.data;
+	uint32_t size = ctrl->shm.rd.size, ready = vchan_ready(&ctrl->shm);
+
+	/* The stream is at its end, or as good as that. */
+	if (timed_out && ready < most_of(size) >> PART_MAX)
 		ctrl->pace.streamed = 0;
+	if (waits->asked == VCHAN_ASKED_NOTHING || !ran_out(waits, ready, size, timed_out))
+		return;
+	if (!ctrl->pace.streamed || waits->part == PART_MAX)
+		leave_out(waits);
+	else
+		while (waits->part < PART_MAX && most_of(size) >> waits->part > ready / 2)
+			waits->part++;
+}
+
+static void woken_for_space(struct libvchan *ctrl, bool timed_out)
+{
+	struct vchan_waits *waits = &ctrl->pace.space;
+	uint32_t space = vchan_space(&ctrl->shm);
+
+	if (ran_out(waits, space, ctrl->shm.wr.size, timed_out)) {
+		if (space == waits->before)
+			leave_out(waits);
+		else if (waits->slow != SLOW_MAX)
+			waits->slow++;
+	}
+	if (waits->asked == VCHAN_ASKED_NOTHING)
+		waits->before = 0;
+}
+
+void vchan_pace_woken(struct libvchan *ctrl, bool timed_out)
+{
+	if (timed_out)
+		ctrl->stats.timeouts++;
+	if (timed_out || ctrl->pace.data.asked != VCHAN_ASKED_NOTHING)
+		woken_for_data(ctrl, timed_out);
+	if (ctrl->pace.space.asked != VCHAN_ASKED_NOTHING)
+		woken_for_space(ctrl, timed_out);
 }
 
 static int64_t now(void)

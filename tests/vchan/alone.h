@@ -23,6 +23,10 @@ static inline int alone_no_epoll(const struct epoll_event *event)
 }
 
 #define LINGER_NANOSECONDS	    0
+#define LEFT_OUT_MAX		    1
+#define LOOK_EVERY		    1
+#define SLOW_MAX		    0
+#define PART_MAX		    1
 #define timerfd_create(c, f)	    77
 #define timerfd_settime(f, g, n, o) alone_no_timer(n)
 #define epoll_ctl(e, o, f, v)	    alone_no_epoll(v)
