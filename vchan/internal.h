@@ -82,6 +82,7 @@ struct libvchan {
 	int fd;	     /* what libvchan_fd_for_select() returns: an epoll descriptor */
 	int domain, port;
 	int failed;		   /* client: why the connection failed for good, -errno */
+	uint16_t order_max;	   /* client: of the rings that it accepts */
 	bool gone_reported;	   /* a wait has told that the peer is gone */
 	uint32_t peeked, reserved; /* what the caller may still consume, commit */
 	struct vchan_shm shm;

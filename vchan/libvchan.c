@@ -436,6 +436,7 @@ static bool arguments_valid(int domain, int port)
 static libvchan_t *created(struct libvchan *ctrl, int domain, int port)
 {
 	ctrl->blocking = true;
+	ctrl->order_max = VCHAN_ORDER_PAGE;
 	ctrl->pace.timer = -1;
 	ctrl->domain = domain;
 	ctrl->port = port;
@@ -488,6 +489,19 @@ libvchan_t *libvchan_client_init_async_uri(const char *text, int domain, int por
 libvchan_t *libvchan_client_init_async(int domain, int port, EVTCHN *watch_fd)
 {
 	return libvchan_client_init_async_uri(NULL, domain, port, watch_fd);
+}
+
+int libvchan_accept_rings(libvchan_t *ctrl, size_t most)
+{
+	uint16_t order = VCHAN_ORDER_MAX;
+
+	if (ctrl->server || ctrl->state != VCHAN_STATE_NEW || most > VCHAN_SIZE_MAX ||
+	    most < 1u << VCHAN_ORDER_MIN)
+		return failure(EINVAL);
+	while ((size_t)1 << order > most)
+		order--;
+	ctrl->order_max = order;
+	return 0;
 }
 
 int libvchan_client_init_async_finish(libvchan_t *ctrl, bool blocking)

@@ -59,7 +59,8 @@ typedef struct libvchan libvchan_t;
 
 /*
  * Offers a channel to `domain`. read_min and write_min are the least sizes of the two rings, as the server
- * sees them, in bytes, at most 1 MiB each. Returns at once; the state is VCHAN_WAITING, bytes can be written
+ * sees them, in bytes, at most 32 MiB each; with more than 1 MiB only clients that accept it can connect, of this
+ * library (libvchan_accept_rings()). Returns at once; the state is VCHAN_WAITING, bytes can be written
  * already. Handles block (see below) unless told otherwise.
  * errno: EINVAL a bad domain, port, size or URI; what the kernel says otherwise.
  */
@@ -81,6 +82,11 @@ LIBVCHAN_API libvchan_t *libvchan_client_init_async(int domain, int port, EVTCHN
 LIBVCHAN_API libvchan_t *libvchan_client_init_async_uri(const char *uri, int domain, int port,
 							EVTCHN *watch_fd);
 LIBVCHAN_API int libvchan_client_init_async_finish(libvchan_t *ctrl, bool blocking);
+/*
+ * Client, before its connection is finished: accepts rings of up to `most` bytes each. Without this call that is 1 MiB, so that a
+ * server cannot make a client map more than that. 0; -1: EINVAL a size above 32 MiB or below 1 KiB, or it is a server or connected.
+ */
+LIBVCHAN_API int libvchan_accept_rings(libvchan_t *ctrl, size_t most);
 
 /*
  * Streams. Blocking: write returns when all bytes are in the ring (size), read when there is at least one

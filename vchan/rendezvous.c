@@ -193,18 +193,19 @@ static bool take_descriptors(struct msghdr *message, int fds[HELLO_FDS])
 }
 
 /* Whether the memory is what was announced and will stay so; the orders are read once. */
-static int check_memory(int memfd, uint32_t untrusted_size, uint16_t *ret_left, uint16_t *ret_right)
+static int check_memory(const struct vchan_local *local, uint32_t untrusted_size,
+			uint16_t *ret_left, uint16_t *ret_right)
 {
 	uint16_t untrusted_orders[2];
 	struct stat st;
-	int seals = fcntl(memfd, F_GET_SEALS);
+	int memfd = local->memfd, seals = fcntl(memfd, F_GET_SEALS);
 
 	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(memfd, &st))
 		return -EPROTO;
 	if (pread(memfd, untrusted_orders, sizeof(untrusted_orders),
 		  offsetof(struct vchan_page, left_order)) != sizeof(untrusted_orders))
 		return -EPROTO;
-	if (!vchan_orders_valid(untrusted_orders[0], untrusted_orders[1]) ||
+	if (!vchan_orders_valid(untrusted_orders[0], untrusted_orders[1], local->base.order_max) ||
 	    vchan_local_size(untrusted_orders[0], untrusted_orders[1]) != untrusted_size ||
 	    st.st_size != (off_t)untrusted_size)
 		return -EPROTO;
@@ -241,5 +242,5 @@ int vchan_hello_receive(struct vchan_local *local, uint16_t *ret_left, uint16_t 
 	    memcmp(untrusted_hello.magic, hello_magic, sizeof(hello_magic)) ||
 	    untrusted_hello.version != HELLO_VERSION)
 		return -EPROTO;
-	return check_memory(local->memfd, untrusted_hello.size, ret_left, ret_right);
+	return check_memory(local, untrusted_hello.size, ret_left, ret_right);
 }

@@ -51,10 +51,9 @@ int vchan_choose_orders(size_t left_min, size_t right_min, uint16_t *ret_left, u
 	return 0;
 }
 
-bool vchan_orders_valid(uint32_t left, uint32_t right)
+bool vchan_orders_valid(uint32_t left, uint32_t right, uint32_t most)
 {
-	if (left < VCHAN_ORDER_MIN || left > VCHAN_ORDER_MAX || right < VCHAN_ORDER_MIN ||
-	    right > VCHAN_ORDER_MAX)
+	if (left < VCHAN_ORDER_MIN || left > most || right < VCHAN_ORDER_MIN || right > most)
 		return false;
 	/* Two rings of one size in the page would be the same bytes. */
 	return left != right || left >= VCHAN_PAGE_SHIFT;

@@ -12,9 +12,11 @@
 #define VCHAN_PAGE_SHIFT 12
 #define VCHAN_ORDER_MIN	 10 /* 1 KiB, in the shared page at 1024 */
 #define VCHAN_ORDER_MID	 11 /* 2 KiB, in the shared page at 2048 */
-#define VCHAN_ORDER_MAX	 20
+#define VCHAN_ORDER_PAGE 20 /* 1 MiB, the largest ring whose references are in the shared page */
+#define VCHAN_ORDER_MAX	 25 /* 32 MiB */
 #define VCHAN_SIZE_MAX	 (1u << VCHAN_ORDER_MAX)
-#define VCHAN_GRANTS_MAX (2u << (VCHAN_ORDER_MAX - VCHAN_PAGE_SHIFT))
+#define VCHAN_GRANTS_MAX (2u << (VCHAN_ORDER_PAGE - VCHAN_PAGE_SHIFT))
+#define VCHAN_LIST_REFS	 (VCHAN_PAGE_SIZE / sizeof(uint32_t))
 
 /* Bits of cli_notify and srv_notify. */
 #define VCHAN_BIT_WRITE	  0x01u /* tell me when you wrote */
@@ -72,12 +74,19 @@ struct vchan_shm {
 
 /* Server: picks log2 sizes for two rings. -EINVAL if one is too large. */
 int vchan_choose_orders(size_t left_min, size_t right_min, uint16_t *ret_left, uint16_t *ret_right);
-/* Client: whether a pair of orders can be used. */
-bool vchan_orders_valid(uint32_t left, uint32_t right);
+/* Client: whether a pair of orders can be used, by one that accepts so much. */
+bool vchan_orders_valid(uint32_t left, uint32_t right, uint32_t most);
 /* Pages besides the shared one that a ring of this order needs. */
 static inline uint32_t vchan_order_pages(uint16_t order)
 {
 	return order >= VCHAN_PAGE_SHIFT ? 1u << (order - VCHAN_PAGE_SHIFT) : 0;
+}
+/* Extension: pages with the references of a ring that has too many for the shared one, which has those of the lists. */
+static inline uint32_t vchan_order_lists(uint16_t order)
+{
+	return order > VCHAN_ORDER_PAGE
+		       ? (vchan_order_pages(order) + VCHAN_LIST_REFS - 1) / VCHAN_LIST_REFS
+		       : 0;
 }
 
 /* Server: fills a zeroed page (not its grants). */

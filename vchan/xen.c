@@ -23,6 +23,12 @@
 /* Watches are limited, to 128 per unprivileged domain: without one it is a look each second. */
 #define LOOK_UNWATCHED_SECONDS 1
 
+/* A ring with pages of its own, and the server's pages that list them. */
+struct ring {
+	void *map, *lists;
+	size_t size, lists_size;
+};
+
 struct xen {
 	struct libvchan base;
 	int events; /* the event channel device */
@@ -39,8 +45,7 @@ struct xen {
 	bool waiting;	    /* client: there are watches */
 	bool nonblocking;   /* reading an event never sleeps */
 	char path[80];	    /* of the directory with the keys */
-	void *left_map, *right_map;
-	size_t left_size, right_size;
+	struct ring left, right;
 };
 
 static struct xen *xen_of(struct libvchan *ctrl)
@@ -315,15 +320,21 @@ static int xen_sleep(struct libvchan *ctrl, int64_t timeout)
 	return fds[0].revents ? take_event(ctrl) : 0;
 }
 
+static void unmap_ring(const struct ring *ring)
+{
+	if (ring->map)
+		munmap(ring->map, ring->size);
+	if (ring->lists)
+		munmap(ring->lists, ring->lists_size);
+}
+
 static void xen_destroy(struct libvchan *ctrl)
 {
 	struct xen *xen = xen_of(ctrl);
 
 	unpublish(xen, true);
-	if (xen->left_map)
-		munmap(xen->left_map, xen->left_size);
-	if (xen->right_map)
-		munmap(xen->right_map, xen->right_size);
+	unmap_ring(&xen->left);
+	unmap_ring(&xen->right);
 	/* Last of the mappings and before the port: its removal clears our live byte and sends an event. */
 	if (ctrl->shm.page)
 		munmap(ctrl->shm.page, VCHAN_PAGE_SIZE);
@@ -339,13 +350,50 @@ static void xen_destroy(struct libvchan *ctrl)
 	free(xen);
 }
 
+/* Server: lists in pages of their own what the shared one has no room for; the references of these are now in refs. */
+static int grant_lists(struct xen *xen, uint32_t lists, uint32_t pages, uint32_t *refs,
+		       struct ring *ring)
+{
+	uint32_t list_refs[VCHAN_GRANTS_MAX];
+	int rc = vchan_pages_grant(xen->base.domain, lists, 0, NULL, list_refs, &ring->lists);
+
+	if (rc)
+		return rc;
+	ring->lists_size = (size_t)lists * VCHAN_PAGE_SIZE;
+	memcpy(ring->lists, refs, pages * sizeof(*refs));
+	memcpy(refs, list_refs, lists * sizeof(*refs));
+	return 0;
+}
+
+/* Server: a ring's pages, with their references in the shared one from *at on. */
+static int grant_ring(struct xen *xen, uint16_t order, int peer_writes, uint32_t *at,
+		      struct ring *ring)
+{
+	uint32_t pages = vchan_order_pages(order), lists = vchan_order_lists(order), i;
+	uint32_t *refs;
+	int rc;
+
+	if (!pages)
+		return 0;
+	refs = calloc(pages, sizeof(*refs));
+	if (!refs)
+		return -ENOMEM;
+	ring->size = (size_t)pages * VCHAN_PAGE_SIZE;
+	rc = vchan_pages_grant(xen->base.domain, pages, peer_writes, NULL, refs, &ring->map);
+	if (!rc && lists)
+		rc = grant_lists(xen, lists, pages, refs, ring);
+	for (i = 0; !rc && i < (lists ? lists : pages); i++)
+		atomic_store(&xen->base.shm.page->grants[(*at)++], refs[i]);
+	free(refs);
+	return rc;
+}
+
 /* Server: all pages, with their references in the shared one. */
 static int grant_rings(struct xen *xen, uint16_t left, uint16_t right, uint32_t *ret_page_ref)
 {
-	uint32_t left_pages = vchan_order_pages(left), right_pages = vchan_order_pages(right);
 	struct vchan_unmap_notice notice = {.offset = offsetof(struct vchan_page, srv_live),
 					    .port = xen->port};
-	uint32_t refs[VCHAN_GRANTS_MAX], i;
+	uint32_t at = 0;
 	int peer = xen->base.domain, rc;
 	void *page;
 
@@ -353,20 +401,14 @@ static int grant_rings(struct xen *xen, uint16_t left, uint16_t right, uint32_t 
 	if (rc)
 		return rc;
 	xen->base.shm.page = page;
-	xen->left_size = (size_t)left_pages * VCHAN_PAGE_SIZE;
-	xen->right_size = (size_t)right_pages * VCHAN_PAGE_SIZE;
-	if (left_pages)
-		rc = vchan_pages_grant(peer, left_pages, 1, NULL, refs, &xen->left_map);
+	rc = grant_ring(xen, left, 1, &at, &xen->left);
 	/* The client only reads the right ring. */
-	if (!rc && right_pages)
-		rc = vchan_pages_grant(peer, right_pages, 0, NULL, refs + left_pages,
-				       &xen->right_map);
+	if (!rc)
+		rc = grant_ring(xen, right, 0, &at, &xen->right);
 	if (rc)
 		return rc;
 	vchan_page_format(page, left, right);
-	for (i = 0; i < left_pages + right_pages; i++)
-		atomic_store(&xen->base.shm.page->grants[i], refs[i]);
-	vchan_shm_attach(&xen->base.shm, page, true, left, right, xen->left_map, xen->right_map);
+	vchan_shm_attach(&xen->base.shm, page, true, left, right, xen->left.map, xen->right.map);
 	xen->base.state = VCHAN_STATE_RINGS;
 	return 0;
 }
@@ -427,12 +469,48 @@ static int offer(struct xen *xen, int domain, int port, uint16_t left, uint16_t 
 	return 0;
 }
 
+/* Client: refs are those of the lists, and become those that are listed. */
+static int read_lists(struct xen *xen, uint32_t lists, uint32_t pages, uint32_t *refs)
+{
+	void *map;
+	int rc = vchan_pages_map(xen->base.domain, refs, lists, 0, NULL, &map);
+
+	if (rc)
+		return rc;
+	memcpy(refs, map, pages * sizeof(*refs));
+	munmap(map, (size_t)lists * VCHAN_PAGE_SIZE);
+	return 0;
+}
+
+/* Client: maps a ring whose references are in the shared page from *at on. */
+static int map_ring(struct xen *xen, uint16_t order, int writable, uint32_t *at, struct ring *ring)
+{
+	uint32_t pages = vchan_order_pages(order), lists = vchan_order_lists(order), i;
+	uint32_t *refs;
+	int rc = 0;
+
+	if (!pages)
+		return 0;
+	refs = calloc(pages, sizeof(*refs));
+	if (!refs)
+		return -ENOMEM;
+	for (i = 0; i < (lists ? lists : pages); i++)
+		refs[i] = atomic_load(&xen->base.shm.page->grants[(*at)++]);
+	if (lists)
+		rc = read_lists(xen, lists, pages, refs);
+	ring->size = (size_t)pages * VCHAN_PAGE_SIZE;
+	if (!rc)
+		rc = vchan_pages_map(xen->base.domain, refs, pages, writable, NULL, &ring->map);
+	free(refs);
+	return rc;
+}
+
 /* Client: maps what the server granted. The orders and references are read once. */
 static int map_rings(struct xen *xen, uint32_t page_ref)
 {
 	struct vchan_unmap_notice notice = {.offset = offsetof(struct vchan_page, cli_live),
 					    .port = xen->port};
-	uint32_t refs[VCHAN_GRANTS_MAX], left_pages, right_pages, i;
+	uint32_t at = 0;
 	uint16_t left, right;
 	struct vchan_page *page;
 	int peer = xen->base.domain, rc;
@@ -444,22 +522,14 @@ static int map_rings(struct xen *xen, uint32_t page_ref)
 	xen->base.shm.page = page = map;
 	left = atomic_load(&page->left_order);
 	right = atomic_load(&page->right_order);
-	if (!vchan_orders_valid(left, right))
+	if (!vchan_orders_valid(left, right, xen->base.order_max))
 		return -EPROTO;
-	left_pages = vchan_order_pages(left);
-	right_pages = vchan_order_pages(right);
-	for (i = 0; i < left_pages + right_pages; i++)
-		refs[i] = atomic_load(&page->grants[i]);
-	xen->left_size = (size_t)left_pages * VCHAN_PAGE_SIZE;
-	xen->right_size = (size_t)right_pages * VCHAN_PAGE_SIZE;
-	if (left_pages)
-		rc = vchan_pages_map(peer, refs, left_pages, 1, NULL, &xen->left_map);
-	if (!rc && right_pages)
-		rc = vchan_pages_map(peer, refs + left_pages, right_pages, 0, NULL,
-				     &xen->right_map);
+	rc = map_ring(xen, left, 1, &at, &xen->left);
+	if (!rc)
+		rc = map_ring(xen, right, 0, &at, &xen->right);
 	if (rc)
 		return rc;
-	vchan_shm_attach(&xen->base.shm, page, false, left, right, xen->left_map, xen->right_map);
+	vchan_shm_attach(&xen->base.shm, page, false, left, right, xen->left.map, xen->right.map);
 	xen->base.state = VCHAN_STATE_RINGS;
 	return 0;
 }

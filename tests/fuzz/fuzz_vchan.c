@@ -152,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	left_order = next() % 24;
 	right_order = next() % 24;
 	/* As for a client: orders come from the peer. */
-	if (!vchan_orders_valid(left_order, right_order))
+	if (!vchan_orders_valid(left_order, right_order, VCHAN_ORDER_PAGE))
 		return 0;
 	if (posix_memalign((void **)&page, VCHAN_PAGE_SIZE, VCHAN_PAGE_SIZE))
 		abort();

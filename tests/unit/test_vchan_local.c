@@ -213,8 +213,39 @@ static void test_ring_sizes(void **state)
 		libvchan_close(s);
 		libvchan_close(c);
 	}
-	assert_null(libvchan_server_init_uri(uris[1], 2, 1, (1 << 20) + 1, 1));
+	assert_null(libvchan_server_init_uri(uris[1], 2, 1, VCHAN_SIZE_MAX + 1, 1));
 	assert_int_equal(errno, EINVAL);
+}
+
+/* A client has no larger rings than it accepts, and accepts 1 MiB if it does not say otherwise. */
+static void test_large_rings(void **state)
+{
+	static const size_t accepted[] = {0, (8 << 20) - 1, 8 << 20};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		libvchan_t *s = new_server(PORT, 8 << 20, 4096), *c;
+		struct libvchan_stats stats;
+		int fd;
+
+		c = start_client(PORT, &fd);
+		if (accepted[i])
+			assert_int_equal(libvchan_accept_rings(c, accepted[i]), 0);
+		assert_int_equal(libvchan_accept_rings(c, VCHAN_SIZE_MAX + 1), -1);
+		assert_int_equal(libvchan_accept_rings(c, 1023), -1);
+		assert_int_equal(libvchan_is_open(s), VCHAN_WAITING);
+		if (i < 2) {
+			assert_true(readable(fd, 5000));
+			assert_int_equal(libvchan_client_init_async_finish(c, true), -1);
+			assert_int_equal(errno, EPROTO);
+		} else {
+			finish_client(c, fd);
+			libvchan_get_stats(c, &stats, sizeof(stats));
+			assert_int_equal(stats.write_ring, 8 << 20);
+		}
+		libvchan_close(c);
+		libvchan_close(s);
+	}
 }
 
 /* A child process that is the client and runs a function. */
@@ -837,6 +868,7 @@ int main(void)
 		TEST(pair),
 		TEST(pieces),
 		TEST(ring_sizes),
+		TEST(large_rings),
 		TEST(streams),
 		TEST(moderation_does_not_delay_much),
 		TEST(write_before_client),

@@ -23,8 +23,7 @@
 #include <cmocka.h>
 #include <libxenvchan.h>
 
-#include "../../vchan/libvchan.h"
-#include "../../vchan/shm.h"
+#include "../../vchan/internal.h"
 #include "../vchan/fake_xen.h"
 
 #define URI  "xen:"
@@ -381,7 +380,7 @@ static void test_refusals(void **state)
 	assert_int_equal(errno, EINVAL);
 	assert_null(libvchan_server_init_uri(URI, 0x7ff0, PORT, 1, 1));
 	assert_int_equal(errno, EINVAL);
-	assert_null(libvchan_server_init_uri(URI, 2, PORT, (1 << 20) + 1, 1));
+	assert_null(libvchan_server_init_uri(URI, 2, PORT, VCHAN_SIZE_MAX + 1, 1));
 	assert_int_equal(errno, EINVAL);
 	assert_null(libvchan_server_init_uri(URI, 2, -1, 1, 1));
 	assert_int_equal(errno, EINVAL);
@@ -407,11 +406,66 @@ static void test_refusals(void **state)
 	assert_int_equal(errno, EPIPE);
 }
 
+static libvchan_t *accepting_client(int self, int peer, size_t most)
+{
+	libvchan_t *c;
+	int fd, rc;
+
+	fake_xen_become(self);
+	c = libvchan_client_init_async_uri(URI, peer, PORT, &fd);
+	assert_non_null(c);
+	assert_int_equal(libvchan_accept_rings(c, most), 0);
+	while ((rc = libvchan_client_init_async_finish(c, true)) > 0)
+		assert_true(readable(fd, 5000));
+	if (!rc) {
+		assert_int_equal(libvchan_accept_rings(c, most), -1);
+		assert_int_equal(errno, EINVAL);
+		return c;
+	}
+	rc = errno;
+	libvchan_close(c);
+	errno = rc;
+	return NULL;
+}
+
+/* Rings that are listed in pages of their own; for clients that accept them, of this library. */
+static void test_large_rings(void **state)
+{
+	static const size_t sizes[][2] = {{2 << 20, 4096},
+					  {65536, 4 << 20},
+					  {2 << 20, 2 << 20},
+					  {2 << 20, 1000}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t most = sizes[i][0] > sizes[i][1] ? sizes[i][0] : sizes[i][1];
+		struct end s, c = {.domain = 2};
+		struct libvchan_stats stats;
+
+		make_server(&s, false, 1, 2, sizes[i][0], sizes[i][1]);
+		assert_int_equal(libvchan_accept_rings(s.ours, most), -1);
+		fake_xen_become(2);
+		assert_null(libxenvchan_client_init(NULL, 1, directory_of(1, 2)));
+		assert_null(libvchan_client_init_uri(URI, 1, PORT));
+		assert_int_equal(errno, EPROTO);
+		assert_null(accepting_client(2, 1, most - 1));
+		assert_int_equal(errno, EPROTO);
+		c.ours = accepting_client(2, 1, most);
+		assert_non_null(c.ours);
+		libvchan_get_stats(c.ours, &stats, sizeof(stats));
+		assert_int_equal(stats.write_ring, sizes[i][0]);
+		pump(&c, &s, 9000000, 65536, 70000, false);
+		pump(&s, &c, 9000000, 70000, 900, false);
+		end_close(&c);
+		end_close(&s);
+	}
+}
+
 /* A hostile server: the client has to refuse what cannot be, and not to read it twice. */
 static void test_hostile_orders(void **state)
 {
-	static const uint16_t orders[][2] = {{9, 12}, {12, 21},	    {10, 10}, {11, 11},
-					     {0, 0},  {0xffff, 12}, {63, 32}};
+	static const uint16_t orders[][2] = {{9, 12},  {12, 21}, {21, 12},     {10, 10},
+					     {11, 11}, {0, 0},	 {0xffff, 12}, {63, 32}};
 	struct end s;
 
 	(void)state;
@@ -430,6 +484,25 @@ static void test_hostile_orders(void **state)
 	fake_xen_become(2);
 	assert_null(libvchan_client_init_uri(URI, 1, PORT));
 	end_close(&s);
+	/* The same in a list, a list that it never granted, and too much even so, for a client that accepts much. */
+	for (int i = 0; i < 3; i++) {
+		struct vchan_page *page;
+		uint32_t *list;
+
+		make_server(&s, false, 1, 2, 2 << 20, 4096);
+		page = s.ours->shm.page;
+		list = fake_xen_page(page->grants[0]);
+		if (i == 0)
+			list[500] = 12345;
+		else if (i == 1)
+			page->grants[0] = 12345;
+		else
+			page->left_order = VCHAN_ORDER_MAX + 1;
+		munmap(list, VCHAN_PAGE_SIZE);
+		assert_null(accepting_client(2, 1, VCHAN_SIZE_MAX));
+		assert_int_equal(errno, i == 2 ? EPROTO : EINVAL);
+		end_close(&s);
+	}
 }
 
 /* How the other end learns that this one is gone: it sleeps in a call, or polls. */
@@ -752,6 +825,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_client_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_orders, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_wakes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_death_wakes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_domain_death_wakes_dom0_server, setup,

@@ -53,7 +53,8 @@ static struct grant {
 	bool used, writable;
 	int domain, to;
 	unsigned serial; /* of the open that made it */
-	int memory;	 /* a descriptor of our own */
+	int memory;	 /* a descriptor of our own, for all grants of a call */
+	bool closes;	 /* the one that ends it */
 	off_t offset;
 } grants[MAX_GRANTS];
 
@@ -62,7 +63,7 @@ static struct map {
 	bool used;
 	unsigned serial;
 	int domain;
-	uint32_t count, refs[600];
+	uint32_t count, refs[1100];
 } maps[MAX_MAPS];
 
 static struct region {
@@ -209,6 +210,7 @@ static int gntalloc_alloc(int fd, struct ioctl_gntalloc_alloc_gref *op)
 {
 	off_t end = lseek(fd, 0, SEEK_END);
 	uint32_t first = 8;
+	int memory;
 
 	while (first < MAX_GRANTS && grants[first].used)
 		first++;
@@ -218,6 +220,7 @@ static int gntalloc_alloc(int fd, struct ioctl_gntalloc_alloc_gref *op)
 			return -ENOSPC;
 	if (ftruncate(fd, end + (off_t)op->count * PAGE))
 		return -errno;
+	memory = fcntl(fd, F_DUPFD_CLOEXEC, 512);
 	for (uint32_t i = 0; i < op->count; i++) {
 		/* Backwards, to be as scattered as a real table may be. */
 		uint32_t ref = first + op->count - 1 - i;
@@ -227,7 +230,8 @@ static int gntalloc_alloc(int fd, struct ioctl_gntalloc_alloc_gref *op)
 					     .domain = files[fd].domain,
 					     .to = op->domid,
 					     .serial = files[fd].serial,
-					     .memory = fcntl(fd, F_DUPFD_CLOEXEC, 512),
+					     .memory = memory,
+					     .closes = i == 0,
 					     .offset = end + (off_t)i * PAGE};
 		op->gref_ids[i] = ref;
 	}
@@ -472,7 +476,8 @@ static void forget(unsigned serial, uint64_t index, uint64_t size)
 		if (!g->used || g->serial != serial || (uint64_t)g->offset < index ||
 		    (uint64_t)g->offset - index >= size)
 			continue;
-		__real_close(g->memory);
+		if (g->closes)
+			__real_close(g->memory);
 		g->used = false;
 	}
 	for (int i = 0; i < MAX_MAPS; i++)
@@ -556,6 +561,12 @@ void fake_xen_kill_domain(int domain)
 			regions[i].action = 0;
 	pthread_mutex_unlock(&lock);
 	fake_xenstore_release(domain);
+}
+
+void *fake_xen_page(uint32_t ref)
+{
+	return __real_mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, grants[ref].memory,
+			   grants[ref].offset);
 }
 
 unsigned long fake_xen_timers(void)

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include <stdint.h>
+
 /* Starts XenStore in a thread, with an empty tree and the domains 0 to 3; $XENSTORED_PATH is set by become(). */
 void fake_xen_start(void);
 void fake_xen_stop(void);
@@ -32,5 +34,7 @@ unsigned long fake_xen_timers(void);
 unsigned long fake_xen_notifications(void);
 /* Grants and ports that exist: to find leaks. */
 int fake_xen_resources(void);
+/* Maps the page of a grant, as the one who granted it has it. */
+void *fake_xen_page(uint32_t ref);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <libxenvchan.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,14 +73,15 @@ static inline libvchan_t *libvchan_client_init_uri(const char *uri, int domain, 
 	return ctrl;
 }
 
-#define libvchan_read	      libxenvchan_read
-#define libvchan_write	      libxenvchan_write
-#define libvchan_recv	      libxenvchan_recv
-#define libvchan_send	      libxenvchan_send
-#define libvchan_wait	      libxenvchan_wait
-#define libvchan_is_open      libxenvchan_is_open
-#define libvchan_close	      libxenvchan_close
-#define libvchan_buffer_space libxenvchan_buffer_space
+#define libvchan_read	       libxenvchan_read
+#define libvchan_write	       libxenvchan_write
+#define libvchan_recv	       libxenvchan_recv
+#define libvchan_send	       libxenvchan_send
+#define libvchan_wait	       libxenvchan_wait
+#define libvchan_is_open       libxenvchan_is_open
+#define libvchan_fd_for_select libxenvchan_fd_for_select
+#define libvchan_close	       libxenvchan_close
+#define libvchan_buffer_space  libxenvchan_buffer_space
 
 /* It counts nothing: what it asks the kernel for is counted in its place. The linker puts this before the real one. */
 static uint64_t stock_events;
@@ -106,6 +108,11 @@ static inline void libvchan_get_stats(const libvchan_t *ctrl, struct libvchan_st
 	ret_stats->events_sent = stock_events;
 	ret_stats->read_ring = 1u << ctrl->read.order;
 	ret_stats->write_ring = 1u << ctrl->write.order;
+}
+
+static inline void libvchan_set_blocking(libvchan_t *ctrl, bool blocking)
+{
+	ctrl->blocking = blocking;
 }
 
 #endif

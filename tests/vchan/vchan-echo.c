@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,9 @@
 
 static void usage(void)
 {
-	fputs("usage: vchan-echo [-u URI] [-r READ] [-w WRITE] server|client DOMAIN PORT MODE [ARGUMENT…]\n"
+	fputs("usage: vchan-echo [-u URI] [-r READ] [-w WRITE] [-a MOST] server|client DOMAIN PORT MODE [ARGUMENT…]\n"
 	      "  -r, -w  least sizes of a server's rings\n"
+	      "  -a      the largest ring that a client accepts\n"
 	      "  echo               write back what arrives, until the peer closes\n"
 	      "  sink               read and check the pattern, until the peer closes\n"
 	      "  take BYTES         read and check so much of the pattern, then close\n"
@@ -75,12 +78,60 @@ static int fast(void)
 	return is_fast;
 }
 
+/* With WORK=1 in the environment an end looks at each byte all the same, and so is slower than the other one. */
+static bool works(void)
+{
+	static int work = -1;
+
+	if (work < 0)
+		work = getenv("WORK") != NULL;
+	return work;
+}
+
+static volatile uint8_t seen;
+
+static void look_at(const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		seen = (uint8_t)(seen + data[i]);
+}
+
+/* With POLL=1 in the environment an end that echoes or pings does not sleep in the library, but in poll(). */
+static bool polls(void)
+{
+	static int poll = -1;
+
+	if (poll < 0)
+		poll = getenv("POLL") != NULL;
+	return poll;
+}
+
+/* As libvchan_read() and libvchan_recv() of a handle that blocks. */
+static int get(uint8_t *data, size_t size, bool whole)
+{
+	struct pollfd wait = {.events = POLLIN};
+
+	if (polls()) {
+		wait.fd = libvchan_fd_for_select(channel);
+		libvchan_set_blocking(channel, false);
+	}
+	for (;;) {
+		int n = whole ? libvchan_recv(channel, data, size)
+			      : libvchan_read(channel, data, size);
+
+		if (n || !polls())
+			return n;
+		if (poll(&wait, 1, -1) < 0 || libvchan_wait(channel) < 0)
+			return -1;
+	}
+}
+
 static int run_echo(void)
 {
 	static uint8_t data[65536];
 	int n;
 
-	while ((n = libvchan_read(channel, data, sizeof(data))) > 0) {
+	while ((n = get(data, sizeof(data), false)) > 0) {
 		if (libvchan_write(channel, data, (size_t)n) != n)
 			return -1;
 		moved += (uint64_t)n;
@@ -96,6 +147,8 @@ static int run_sink(uint64_t bytes)
 	while (moved < bytes && (n = libvchan_read(channel, data, sizeof(data))) > 0) {
 		if (!fast() && compare(data, moved, (size_t)n))
 			return -1;
+		if (works())
+			look_at(data, (size_t)n);
 		moved += (uint64_t)n;
 	}
 	return 0;
@@ -112,6 +165,8 @@ static int run_source(uint64_t bytes, size_t step, int back)
 
 		if (!fast())
 			fill(data, moved, n);
+		if (works())
+			look_at(data, n);
 		if (libvchan_write(channel, data, n) != (int)n)
 			rc = -1;
 		for (size_t got = 0; !rc && back && got < n;) {
@@ -141,7 +196,7 @@ static int run_ping(uint64_t count, size_t size)
 
 	for (uint64_t i = 0; !rc && i < count; i++) {
 		if (libvchan_send(channel, data, size) != (int)size ||
-		    libvchan_recv(channel, data, size) != (int)size)
+		    get(data, size, true) != (int)size)
 			rc = -1;
 		moved += size;
 	}
@@ -196,20 +251,46 @@ static void report(int rc, double seconds)
 	       s.events_taken, s.sleeps, s.timeouts);
 }
 
+static libvchan_t *new_client(const char *uri, int domain, int port, size_t accepted)
+{
+#ifndef STOCK
+	struct pollfd wait = {.events = POLLIN};
+	libvchan_t *client;
+
+	if (accepted) {
+		client = libvchan_client_init_async_uri(uri, domain, port, &wait.fd);
+		if (!client || libvchan_accept_rings(client, accepted))
+			return NULL;
+		for (;;) {
+			int rc = libvchan_client_init_async_finish(client, true);
+
+			if (rc <= 0)
+				return rc ? NULL : client;
+			poll(&wait, 1, -1);
+		}
+	}
+#else
+	(void)accepted;
+#endif
+	return libvchan_client_init_uri(uri, domain, port);
+}
+
 int main(int argc, char **argv)
 {
-	size_t read_min = 65536, write_min = 65536;
+	size_t read_min = 65536, write_min = 65536, accepted = 0;
 	const char *uri = NULL;
 	int option, domain, port, server, rc;
 	double start;
 
-	while ((option = getopt(argc, argv, "+u:r:w:")) != -1) {
+	while ((option = getopt(argc, argv, "+u:r:w:a:")) != -1) {
 		if (option == 'u')
 			uri = optarg;
 		else if (option == 'r')
 			read_min = strtoull(optarg, NULL, 0);
 		else if (option == 'w')
 			write_min = strtoull(optarg, NULL, 0);
+		else if (option == 'a')
+			accepted = strtoull(optarg, NULL, 0);
 		else
 			usage();
 	}
@@ -221,7 +302,7 @@ int main(int argc, char **argv)
 	domain = atoi(argv[1]);
 	port = atoi(argv[2]);
 	channel = server ? libvchan_server_init_uri(uri, domain, port, read_min, write_min)
-			 : libvchan_client_init_uri(uri, domain, port);
+			 : new_client(uri, domain, port, accepted);
 	if (!channel) {
 		printf("result=failed error=%s\n", strerror(errno));
 		return 1;
