@@ -29,7 +29,7 @@ rwildcard3 = $(foreach e,$(2),$(wildcard $(1)/*.$(e) $(1)/*/*.$(e) $(1)/*/*/*.$(
 # Text of the variable $(1) in file $(2), rewritten only when it changes: what depends on it is rebuilt when
 # the compiler or its flags change. Written while make reads this, as a recipe would always be due for "make -q".
 define stamp
-$(shell mkdir -p $(dir $(2)); printf '%s' '$($(1))' | cmp -s - $(2) || printf '%s' '$($(1))' > $(2))
+$(shell mkdir -p $(dir $(2)); { [ -e $(2) ] && printf '%s' '$($(1))' | cmp -s - $(2); } || printf '%s' '$($(1))' > $(2))
 $(2): ;
 endef
 FORCE:

@@ -10,6 +10,8 @@ import time
 from . import progress
 
 OUT = os.environ.get("O", "build")
+# Who is not root may not have the tools of file systems and modules there.
+os.environ["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 # Another place is for comparing builds.
 PLACE = os.environ.get("BULKHEAD_IMAGES", os.path.join(OUT, "images"))
 # Built files that nothing asked for during this long are removed.
@@ -81,11 +83,13 @@ def need_root():
 
 def run(command, **kwargs):
     """Runs a command; its output appears only when it fails."""
-    if progress.active():
-        code, output = progress.follow(command, lambda line: progress.tell(percent=progress.percent_in(line)), **kwargs)
-        return checked(command, code, output)
-    done = subprocess.run(command, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False, **kwargs)
+    try:
+        if progress.active():
+            return checked(command, *progress.follow(command, lambda line: progress.tell(percent=progress.percent_in(line)), **kwargs))
+        done = subprocess.run(command, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, **kwargs)
+    except FileNotFoundError as missing:
+        raise RuntimeError(f"{missing.filename} is missing: install what this needs with \"make deps\"") from missing
     return checked(command, done.returncode, done.stdout)
 
 
