@@ -85,7 +85,7 @@ def run(command, **kwargs):
     """Runs a command; its output appears only when it fails."""
     try:
         if progress.active():
-            return checked(command, *progress.follow(command, lambda line: progress.tell(percent=progress.percent_in(line)), **kwargs))
+            return checked(command, *progress.follow(command, progress.hear, **kwargs))
         done = subprocess.run(command, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False, **kwargs)
     except FileNotFoundError as missing:

@@ -13,6 +13,8 @@ import time
 
 # How far apt, mmdebstrap and xorriso say that they are, in percent.
 PERCENT = re.compile(r"(?:(?:dl|pm)status:[^:]*:|^[ \w]*:? +|xorriso : UPDATE :.* )(\d{1,3}(?:\.\d+)?)(?::| \[|% done)")
+# What mmdebstrap says that it does now; each has percentages of its own.
+PHASE = re.compile(r"^I: ([a-z][a-z ]+?)(?: inside the chroot)?(?:\.\.\.)?$")
 # Without a terminal, a line at this interval shows that the work goes on.
 QUIET_SECONDS = 30
 
@@ -29,7 +31,8 @@ class Stage:
     def __init__(self, number, total, name, out=None):
         self.title = f"[{number}/{total}] {name}"
         self.out = out or sys.stderr
-        self.text, self.percent, self.shown = "", None, 0.0
+        # By thread: what each does, and how far it is.
+        self.works, self.shown = {}, 0.0
         self.lock, self.over = threading.Lock(), threading.Event()
 
     def __enter__(self):
@@ -55,11 +58,18 @@ class Stage:
     def tell(self, text=None, percent=None):
         """A text without a percentage begins another step."""
         with self.lock:
+            old_text, old_percent = self.works.get(threading.get_ident(), ("", None))
             new = text is not None and percent is None
-            self.text = text or self.text
-            if new or percent is not None:
-                self.percent = percent
+            self.works[threading.get_ident()] = text or old_text, percent if new or percent is not None else old_percent
         self._draw(new)
+
+    def _state(self):
+        """What is done, by threads that still run; the first of them waits when there are more."""
+        alive = [thread.ident for thread in threading.enumerate()]
+        with self.lock:
+            works = [work for ident, work in self.works.items() if ident in alive]
+        texts = [text + ("" if percent is None else f" {percent:.0f} %") for text, percent in works[1:] or works]
+        return ", ".join(filter(None, texts))
 
     def _tick(self):
         while not self.over.wait(1):
@@ -71,8 +81,8 @@ class Stage:
         if self.terminal and not new and time.monotonic() - self.shown < 0.2:
             return
         self.shown = time.monotonic()
-        far = "" if self.percent is None else f" {self.percent:3.0f} %"
-        self._write(f"{self.title}: {self.text + ',' if self.text else ''}{far} {self.age()}".replace(":  ", ": "))
+        # The clock is first: lines are cut off where the terminal ends.
+        self._write(f"{self.title}: {self.age()} {self._state()}".rstrip())
 
     def _write(self, line, last=False):
         end = "\n" if last or not self.terminal else ""
@@ -93,6 +103,15 @@ def tell(text=None, percent=None):
         return False
     _current.tell(text, percent)
     return True
+
+
+def hear(line):
+    """Takes what a program says of its progress."""
+    phase = PHASE.match(line)
+    if phase:
+        tell(phase[1])
+    else:
+        tell(percent=percent_in(line))
 
 
 def percent_in(line):
