@@ -4,7 +4,10 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,22 +25,37 @@ static bool address_of(const char *path, struct sockaddr_un *ret_address)
 	return true;
 }
 
-int socket_listen(const char *path, unsigned int mode)
+static bool give_to(const char *path, const char *name)
 {
+	const struct group *group = name ? getgrnam(name) : NULL;
+
+	/* Only root, and members of the group, can. */
+	return !group || !chown(path, (uid_t)-1, group->gr_gid) || errno == EPERM;
+}
+
+int socket_listen(const char *path, unsigned int mode, const char *group)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	struct sockaddr_un address;
+	char new_path[PATH_MAX];
 	int fd, error;
 
-	if (!address_of(path, &address))
+	/* No other program's name begins with a dot. */
+	if (snprintf(new_path, sizeof(new_path), "%.*s.%s", (int)(name - path), path, name) >=
+		    (int)sizeof(new_path) ||
+	    !address_of(new_path, &address)) {
+		errno = ENAMETOOLONG;
 		return -1;
+	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	unlink(path);
-	/* The mode is set before there is anybody to accept. */
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, mode) &&
-	    !listen(fd, SOMAXCONN))
+	unlink(new_path);
+	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(new_path, mode) &&
+	    give_to(new_path, group) && !listen(fd, SOMAXCONN) && !rename(new_path, path))
 		return fd;
 	error = errno;
+	unlink(new_path);
 	close(fd);
 	errno = error;
 	return -1;

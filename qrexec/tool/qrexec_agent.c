@@ -366,7 +366,7 @@ int main(int argc, char **argv)
 	}
 	default_dirs();
 	signal(SIGPIPE, SIG_IGN);
-	agent.listener = socket_listen(path, 0666);
+	agent.listener = socket_listen(path, 0666, NULL);
 	if (agent.listener < 0) {
 		fprintf(stderr, "qrexec-agent: %s: %s\n", path, strerror(errno));
 		return 1;

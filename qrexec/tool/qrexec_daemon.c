@@ -283,9 +283,12 @@ int main(int argc, char **argv)
 			broker_log("there is no channel to the agent of domain %d", broker.domain);
 	}
 	if (!rc) {
-		/* The socket appears when calls can be taken: programs that start early wait for it. */
+		/*
+		 * The socket appears when calls can be taken: programs that start early wait for it. Those of the desktop's
+		 * user are members of the group.
+		 */
 		snprintf(path, sizeof(path), "%s/qrexec.%s", broker.socket_dir, broker.name);
-		broker.listener = socket_listen(path, 0660);
+		broker.listener = socket_listen(path, 0660, "qubes");
 		rc = broker.listener < 0 ? -errno : 0;
 		if (rc)
 			broker_log("cannot listen at %s", path);

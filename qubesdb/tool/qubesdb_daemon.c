@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -76,19 +75,18 @@ static void socket_path(int which, char *ret_path, size_t size)
 /* Members of the group qubes may write, anybody may read. */
 static int listen_for_programs(void)
 {
-	const struct group *group = getgrnam("qubes");
 	char path[PATH_MAX];
 
 	for (int i = 0; i < LISTENERS; i++) {
+		bool readers = i == LISTEN_READERS;
+
 		socket_path(i, path, sizeof(path));
-		self.listeners[i] = socket_listen(path, i == LISTEN_READERS ? 0666 : 0660);
+		self.listeners[i] = socket_listen(path, readers ? 0666 : 0660,
+						  readers ? NULL : "qubes");
 		if (self.listeners[i] < 0) {
 			fprintf(stderr, "qubesdb-daemon: %s: %s\n", path, strerror(errno));
 			return -1;
 		}
-		if (group && i == LISTEN_WRITERS && chown(path, (uid_t)-1, group->gr_gid))
-			fprintf(stderr, "qubesdb-daemon: %s: the group qubes: %s\n", path,
-				strerror(errno));
 	}
 	return 0;
 }
