@@ -68,7 +68,7 @@ DESKTOP_NAMES := clone create kill ls prefs remove shutdown start tags volume
 install-desktop: desktop install-gui-daemon
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin lib/qubes share/qubes share/man/man1 share/man/man8 \
 		share/bash-completion/completions \
-		share/qubes/session lib/tmpfiles.d lib/udev/rules.d share/X11/xorg.conf.d) $(DESTDIR)$(UNITDIR)/dev-dri-card0.device.d
+		share/qubes/session share/themes/Bulkhead/openbox-3 lib/tmpfiles.d lib/udev/rules.d share/X11/xorg.conf.d) $(DESTDIR)$(UNITDIR)/dev-dri-card0.device.d
 	install -m 755 $(O)/desktop/qube $(O)/desktop/qube-session $(DESTDIR)$(PREFIX)/bin/
 	for name in $(DESKTOP_NAMES); do ln -sfn qube $(DESTDIR)$(PREFIX)/bin/qvm-$$name; done
 	install -m 755 $(O)/desktop/qube-manager $(DESTDIR)$(PREFIX)/sbin/
@@ -77,6 +77,7 @@ install-desktop: desktop install-gui-daemon
 		qrexec/etc/lib/qubes-session-ready $(DESTDIR)$(PREFIX)/lib/qubes/
 	for file in openbox.xml tint2rc dunstrc; do sed 's|@LIBDIR@|$(PREFIX)/lib/qubes|' desktop/session/$$file \
 		> $(DESTDIR)$(PREFIX)/share/qubes/session/$$file; done
+	install -m 644 desktop/session/themerc $(DESTDIR)$(PREFIX)/share/themes/Bulkhead/openbox-3/
 	install -m 644 desktop/session/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/qubes-session.conf
 	install -m 644 desktop/session/udev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-qubes-desktop.rules
 	install -m 644 desktop/session/screen.conf $(DESTDIR)$(UNITDIR)/dev-dri-card0.device.d/50-qubes-desktop.conf

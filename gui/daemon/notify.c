@@ -13,6 +13,8 @@ struct item {
 
 static GAsyncQueue *queue;
 static GThread *thread;
+/* What the service draws around each, as "#rrggbb": the name in the title alone is easily overlooked. */
+static char frame_color[8];
 
 static void show(const struct item *item)
 {
@@ -20,6 +22,7 @@ static void show(const struct item *item)
 	char *body = g_markup_escape_text(item->text, -1);
 
 	notification = notify_notification_new(item->title, body, "dialog-information");
+	notify_notification_set_hint(notification, "frcolor", g_variant_new_string(frame_color));
 	if (item->urgent) {
 		notify_notification_set_urgency(notification, NOTIFY_URGENCY_CRITICAL);
 		notify_notification_set_timeout(notification, NOTIFY_EXPIRES_NEVER);
@@ -47,10 +50,11 @@ static gpointer work(gpointer unused)
 	return unused;
 }
 
-int notify_start(void)
+int notify_start(uint32_t color)
 {
 	char *name = NULL;
 
+	snprintf(frame_color, sizeof(frame_color), "#%06x", color & 0xffffff);
 	if (!notify_init("gui-daemon"))
 		return -ENOTCONN;
 	/* Connects now, as it may not be allowed to later. */

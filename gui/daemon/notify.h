@@ -3,8 +3,10 @@
 #ifndef GUI_NOTIFY_H
 #define GUI_NOTIFY_H
 
-/* 0, or -errno: then texts only go to standard error. Before rights are dropped. */
-int notify_start(void);
+#include <stdint.h>
+
+/* In frames of this colour, 0xRRGGBB. 0, or -errno: then texts only go to standard error. Before rights are dropped. */
+int notify_start(uint32_t color);
 /* Waits until everything that was said has been handed over. */
 void notify_finish(void);
 

@@ -420,7 +420,7 @@ static bool start(struct session *session)
 			options->clipboard_dir, g_strerror(-rc));
 		return false;
 	}
-	if (notify_start())
+	if (notify_start(options->color))
 		fputs("gui-daemon: there is no notification service\n", stderr);
 	if (connect_agent(session))
 		return false;

@@ -100,9 +100,8 @@ class Screen:
         return found[1] + 1 - found[0] if found else 0
 
     def is_active(self, frame):
-        """Whether the window manager shows this window as the active one: its title is bluish, that of others grey."""
-        red, _, blue = self.pixel(frame.x + LEFT_OF_IT[0], frame.y - LEFT_OF_IT[1])
-        return blue > red + 20
+        """Whether the window manager shows this window as the active one: its title is light, that of others dark."""
+        return min(self.pixel(frame.x + LEFT_OF_IT[0], frame.y - LEFT_OF_IT[1])) > 128
 
     def click_title(self, frame):
         """Then the pointer goes away, as it covers what is looked for."""
