@@ -207,9 +207,11 @@ def fill_menu(place, root):
     with tempfile.TemporaryDirectory(prefix="menu-") as work:
         run(["debugfs", "-R", f"rdump /usr/share/applications {work}", root])
         listed = os.path.join(work, "list")
+        # Ours hide some of them.
+        places = ":".join([os.path.join(QUBE, "root/usr/local/share/applications"), os.path.join(work, "applications")])
         with open(listed, "wb") as f:
             subprocess.run(["sh", os.path.join(HERE, "../qrexec/etc/lib/desktop-run"), "list"], stdout=f, check=True,
-                           stdin=subprocess.DEVNULL, env=dict(os.environ, QUBES_APPLICATIONS=os.path.join(work, "applications")))
+                           stdin=subprocess.DEVNULL, env=dict(os.environ, QUBES_APPLICATIONS=places))
         # Its reader has no rights but to read.
         os.chmod(work, 0o755)
         run([os.path.join(OUT, "desktop/qube-menu-update"), "--dir", os.path.join(place, "menus"), "--from", listed, "debian"])

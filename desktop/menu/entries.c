@@ -63,6 +63,8 @@ static void set(struct entry *entry, const char *key, size_t key_length, const c
 		copy_text(entry->name, sizeof(entry->name), value, length);
 	else if (key_length == 7 && !memcmp(key, "Comment", 7))
 		copy_text(entry->comment, sizeof(entry->comment), value, length);
+	else if (key_length == 10 && !memcmp(key, "Categories", 10))
+		copy_text(entry->categories, sizeof(entry->categories), value, length);
 	else if (key_length == 4 && !memcmp(key, "Icon", 4) && length <= ENTRY_TEXT_MAX &&
 		 is_plain(value, length))
 		copy_text(entry->icon, sizeof(entry->icon), value, length);
@@ -136,6 +138,8 @@ bool entries_write(const struct entries *entries, FILE *to)
 			fprintf(to, "%s%sComment=%s\n", entry->file, suffix, entry->comment);
 		if (*entry->icon)
 			fprintf(to, "%s%sIcon=%s\n", entry->file, suffix, entry->icon);
+		if (*entry->categories)
+			fprintf(to, "%s%sCategories=%s\n", entry->file, suffix, entry->categories);
 	}
 	return !ferror(to);
 }

@@ -12,10 +12,11 @@
 #define ENTRY_FILE_MAX	 100 /* characters of the name of the file, without ".desktop" */
 #define ENTRY_TEXT_MAX	 80
 
-/* Files are of letters, digits and "._-"; names and comments of printable ASCII, icons as files; "" is what is not known. */
+/* Files are of letters, digits and "._-"; names, comments and categories of printable ASCII, icons as files; "" is what is not known. */
 struct entry {
 	char file[ENTRY_FILE_MAX + 1];
 	char name[ENTRY_TEXT_MAX + 1], comment[ENTRY_TEXT_MAX + 1], icon[ENTRY_TEXT_MAX + 1];
+	char categories[ENTRY_TEXT_MAX + 1];
 };
 
 struct entries {

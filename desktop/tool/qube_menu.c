@@ -21,6 +21,19 @@ static struct menu {
 	GtkWidget *widget;
 } menu = {"/run/qubes/qubes.list", "/var/lib/qubes/menus", "qube", NULL};
 
+static void notify(const char *title, const char *body, const char *icon, const char *color)
+{
+	NotifyNotification *note;
+
+	if (!notify_init("qube"))
+		return;
+	note = notify_notification_new(title, body, icon);
+	if (color)
+		notify_notification_set_hint(note, "frcolor", g_variant_new_string(color));
+	notify_notification_show(note, NULL);
+	g_object_unref(note);
+}
+
 /* In the child: runs it to its end, and says what went wrong. */
 static void run_and_tell(char **argv)
 {
@@ -37,13 +50,7 @@ static void run_and_tell(char **argv)
 							  : "it has failed",
 				    -1);
 	fprintf(stderr, "qube-menu: %s %s: %s\n", argv[1], argv[2], body);
-	if (notify_init("qube")) {
-		NotifyNotification *note;
-		char *title = g_strdup_printf("%s %s", argv[1], argv[2]);
-
-		note = notify_notification_new(title, body, "dialog-error");
-		notify_notification_show(note, NULL);
-	}
+	notify(g_strdup_printf("%s %s", argv[1], argv[2]), body, "dialog-error", NULL);
 	_exit(1);
 }
 
@@ -51,11 +58,16 @@ static void run_and_tell(char **argv)
 static void on_item(GtkWidget *item, gpointer unused)
 {
 	char **argv = g_object_get_data(G_OBJECT(item), "argv");
+	const char *starts = g_object_get_data(G_OBJECT(item), "starts");
 	pid_t pid = fork();
 
 	(void)unused;
 	if (pid == 0 && fork() == 0) {
 		setsid();
+		/* That takes a while, and nothing is seen of it. */
+		if (starts)
+			notify(g_object_get_data(G_OBJECT(item), "qube"), starts, "system-run",
+			       g_object_get_data(G_OBJECT(item), "color"));
 		run_and_tell(argv);
 	}
 	if (pid == 0)
@@ -78,16 +90,48 @@ static GtkWidget *with_icon(GtkWidget *item_text, GtkWidget *icon, GtkWidget *it
 	return item;
 }
 
+/* NULL: the theme has none of that name, or none that can be shown. */
+static GtkWidget *icon_of_theme(const char *name)
+{
+	GdkPixbuf *picture = *name ? gtk_icon_theme_load_icon(gtk_icon_theme_get_default(), name,
+							      ICON_SIZE, GTK_ICON_LOOKUP_FORCE_SIZE,
+							      NULL)
+				   : NULL;
+	GtkWidget *image = picture ? gtk_image_new_from_pixbuf(picture) : NULL;
+
+	if (picture)
+		g_object_unref(picture);
+	return image;
+}
+
 static GtkWidget *icon_named(const char *name)
 {
-	const char *found = *name && gtk_icon_theme_has_icon(gtk_icon_theme_get_default(), name)
-				    ? name
-				    : "application-x-executable";
-	GtkWidget *image;
+	GtkWidget *image = icon_of_theme(name);
 
-	image = gtk_image_new_from_icon_name(found, GTK_ICON_SIZE_MENU);
-	gtk_image_set_pixel_size(GTK_IMAGE(image), ICON_SIZE);
-	return image;
+	if (!image)
+		image = icon_of_theme("application-x-executable");
+	return image ? image : gtk_image_new();
+}
+
+/* Dom0 need not have an application's own icon: then it is one for its kind. */
+static GtkWidget *icon_of_entry(const struct entry *entry)
+{
+	static const struct {
+		const char *category, *icon;
+	} kinds[] = {
+		{"TerminalEmulator;", "utilities-terminal"},
+		{"FileManager;", "system-file-manager"},
+		{"TextEditor;", "accessories-text-editor"},
+		{"Viewer;", "x-office-document"},
+		{"WebBrowser;", "web-browser"},
+		{"Settings;", "preferences-system"},
+	};
+	GtkWidget *image = icon_of_theme(entry->icon);
+
+	for (size_t i = 0; !image && i < G_N_ELEMENTS(kinds); i++)
+		if (strstr(entry->categories, kinds[i].category))
+			image = icon_of_theme(kinds[i].icon);
+	return image ? image : icon_named("");
 }
 
 /* A square of the label's colour; hollow when the qube does not run. */
@@ -110,7 +154,8 @@ static GtkWidget *icon_of_label(const char *label, bool running)
 	return image;
 }
 
-static void add_item(GtkWidget *to, const char *text, GtkWidget *icon, const char *tip, char **argv)
+static GtkWidget *add_item(GtkWidget *to, const char *text, GtkWidget *icon, const char *tip,
+			   char **argv)
 {
 	GtkWidget *item = with_icon(gtk_label_new(text), icon, gtk_menu_item_new());
 
@@ -119,6 +164,22 @@ static void add_item(GtkWidget *to, const char *text, GtkWidget *icon, const cha
 	g_object_set_data_full(G_OBJECT(item), "argv", argv, free_words);
 	g_signal_connect(item, "activate", G_CALLBACK(on_item), NULL);
 	gtk_menu_shell_append(GTK_MENU_SHELL(to), item);
+	return item;
+}
+
+/* The item starts this qube, or one that is made of it: its user is told so. */
+static void says_start(GtkWidget *item, const struct world_qube *qube, bool disposable)
+{
+	int32_t color = label_color(qube->label);
+	const char *text = disposable ? "A disposable of it starts." : "The qube starts.";
+
+	if (!disposable && qube->domid >= 0)
+		return;
+	g_object_set_data_full(G_OBJECT(item), "starts", g_strdup(text), g_free);
+	g_object_set_data_full(G_OBJECT(item), "qube", g_strdup(qube->name), g_free);
+	if (color >= 0)
+		g_object_set_data_full(G_OBJECT(item), "color", g_strdup_printf("#%06x", color),
+				       g_free);
 }
 
 /* A list of words, to be freed with g_strfreev(). */
@@ -186,8 +247,9 @@ static void add_applications(GtkWidget *to, const struct world_qube *qube, const
 	for (size_t i = 0; i < entries.count; i++) {
 		const struct entry *entry = &entries.list[i];
 
-		add_item(to, entry->name, icon_named(entry->icon), entry->comment,
-			 start_command(qube->name, entry, disposable));
+		says_start(add_item(to, entry->name, icon_of_entry(entry), entry->comment,
+				    start_command(qube->name, entry, disposable)),
+			   qube, disposable);
 	}
 	entries_finish(&entries);
 }
@@ -215,8 +277,7 @@ static void add_qube(const struct world *world, const struct world_qube *qube)
 	bool running = qube->domid >= 0;
 	char *text;
 
-	add_applications(sub, qube, owner, false);
-	separator(sub);
+	/* What such a qube is for. */
 	if (qube->template_for_dispvms) {
 		GtkWidget *in_new = gtk_menu_new();
 		GtkWidget *head = gtk_menu_item_new_with_label("In a new disposable");
@@ -224,15 +285,19 @@ static void add_qube(const struct world *world, const struct world_qube *qube)
 		add_applications(in_new, qube, owner, true);
 		gtk_menu_item_set_submenu(GTK_MENU_ITEM(head), in_new);
 		gtk_menu_shell_append(GTK_MENU_SHELL(sub), head);
+		separator(sub);
 	}
+	add_applications(sub, qube, owner, false);
+	separator(sub);
 	if (running) {
 		add_item(sub, "Shut down", icon_named("system-shutdown"), NULL,
 			 WORDS(menu.command, "shutdown", qube->name));
 		add_item(sub, "Kill", icon_named("process-stop"), "What is not saved is lost",
 			 WORDS(menu.command, "kill", qube->name));
 	} else {
-		add_item(sub, "Start", icon_named("system-run"), NULL,
-			 WORDS(menu.command, "start", qube->name));
+		says_start(add_item(sub, "Start", icon_named("system-run"), NULL,
+				    WORDS(menu.command, "start", qube->name)),
+			   qube, false);
 	}
 	text = g_strdup_printf("%s%s", qube->name, running ? "  (runs)" : "");
 	with_icon(gtk_label_new(text), icon_of_label(qube->label, running), item);
@@ -241,22 +306,29 @@ static void add_qube(const struct world *world, const struct world_qube *qube)
 	gtk_menu_shell_append(GTK_MENU_SHELL(menu.widget), item);
 }
 
-static bool is_template(const struct world_qube *qube)
+/* First what is used every day. */
+static int rank(const struct world_qube *qube)
 {
-	return !strcmp(qube->type, "TemplateVM");
+	if (!strcmp(qube->type, "TemplateVM"))
+		return 2;
+	return qube->template_for_dispvms ? 1 : 0;
 }
 
 static void add_qubes(const struct world *world)
 {
-	/* First what is used every day. */
-	for (int templates = 0; templates < 2; templates++) {
+	for (int ranks = 0; ranks <= 2; ranks++) {
+		bool some = false;
+
 		for (size_t i = 0; i < world_count(world); i++) {
 			const struct world_qube *qube = world_at(world, i);
 
-			if (!world_is_admin(qube) && is_template(qube) == templates)
-				add_qube(world, qube);
+			if (world_is_admin(qube) || rank(qube) != ranks)
+				continue;
+			add_qube(world, qube);
+			some = true;
 		}
-		separator(menu.widget);
+		if (some)
+			separator(menu.widget);
 	}
 }
 

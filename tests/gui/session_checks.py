@@ -105,18 +105,18 @@ def menu(bed):
         panel = desktop.find("tint2")
         desktop.until(lambda: "IsViewable" in desktop.run("xwininfo", "-id", panel), "no panel")
         x, y, _, height = desktop.geometry(panel)
-        # Qubes by their names, then templates: dvm, untrusted, work; the applications by theirs: One, Two.
+        # Qubes by their names, what disposables are made of, templates: untrusted, work; dvm; debian. The applications by theirs: One, Two.
         desktop.do("mousemove", x + 40, y + height // 2, "click", 1)
         session.await_menus(1)
-        session.choose("Down", "Down", "Right", "Down", "Return", opens=1)
+        session.choose("Down", "Right", "Down", "Return", opens=1)
         session.await_command("run untrusted QUBESRPC qubes.StartApp+two-2 dom0")
         session.await_menus(0)
         desktop.do("key", "super+space")
         session.await_menus(1)
-        # Behind the two applications there is "In a new disposable".
-        desktop.do("key", "Down", "key", "Right")
+        # Before the two applications there is "In a new disposable".
+        desktop.do("key", "Down", "key", "Down", "key", "Down", "key", "Right")
         session.await_menus(2)
-        desktop.do("key", "Down", "key", "Down", "key", "Right")
+        desktop.do("key", "Right")
         session.await_menus(3)
         desktop.do("key", "Down", "key", "Return")
         session.await_command("run --disposable dvm QUBESRPC qubes.VMExecGUI+-2Fusr-2Flib-2Fqubes-2Fdesktop--run+run+two--2"

@@ -114,7 +114,7 @@ static void test_written_is_read(void **state)
 {
 	struct entries
 		e = parse(
-			"b.desktop:Name=B\na.desktop:Name=a=1\na.desktop:Comment=c\na.desktop:Icon=i\n"),
+			"b.desktop:Name=B\na.desktop:Name=a=1\na.desktop:Comment=c\na.desktop:Icon=i\na.desktop:Categories=x;y;\n"),
 		again;
 	char *text;
 	size_t size;
@@ -124,7 +124,7 @@ static void test_written_is_read(void **state)
 	assert_true(entries_write(&e, to));
 	fclose(to);
 	assert_string_equal(text, "a.desktop:Name=a=1\na.desktop:Comment=c\na.desktop:Icon=i\n"
-				  "b.desktop:Name=B\n");
+				  "a.desktop:Categories=x;y;\nb.desktop:Name=B\n");
 	again = parse(text);
 	assert_int_equal(again.count, 2);
 	assert_memory_equal(again.list, e.list, 2 * sizeof(*e.list));
