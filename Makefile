@@ -51,6 +51,8 @@ help:
 	@echo "make deps         install the Debian packages that building and testing need (as root or through sudo)"
 	@echo "make gui-demo     windows of two qubes on this host, in frames of their colours"
 	@echo "make run          boot the desktop in an emulator; make screenshot writes its screen to $(O)/screenshot.png"
+	@echo "make disk         a disk that boots the desktop by itself, $(O)/disk.img or DISK=FILE; \"make run DISK=FILE\" boots it and keeps"
+	@echo "                  what is written to it"
 	@echo "make run-console  boot a Debian dom0 without the desktop, serial console on the terminal"
 	@echo "make templates    the images of qubes and of dom0"
 	@echo "make check        lint, unit, fuzz, guest and system tests; ends in 'N passed, N failed'"

@@ -21,6 +21,9 @@ oracle-qubes:
 # The desktop itself: dom0's session and windows of three qubes.
 check-desktop:
 	+$(Q)MACHINE='$(MACHINE)' $(RUN_TESTS) desktop
+# A disk as make disk writes it, with both firmwares; not part of make check.
+check-disk:
+	+$(Q)$(RUN_TESTS) disk
 check-images:
 	+$(Q)$(RUN_TESTS) images
-.PHONY: check-images check system guests soak qubes oracle-qubes check-desktop
+.PHONY: check-images check-disk check system guests soak qubes oracle-qubes check-desktop

@@ -23,10 +23,11 @@ DEPS := $(DEPS_BUILD) $(DEPS_IMAGES) $(DEPS_DESKTOP) $(DEPS_TEST)
 # Goals that install what they need before anything else, so that they work on a fresh machine: DEPS_OF_<goal>.
 # The emulator's own window is for those who have a display.
 DEPS_OF_run := $(DEPS_BUILD) $(DEPS_IMAGES) $(DEPS_DESKTOP) $(if $(DISPLAY)$(WAYLAND_DISPLAY),qemu-system-gui)
+DEPS_OF_disk := $(DEPS_OF_run)
 DEPS_OF_run-console := $(DEPS_BUILD) $(DEPS_IMAGES)
 DEPS_OF_check := $(DEPS)
 DEPS_OF_deps := $(DEPS)
-DEPS_GOALS := run run-console check deps
+DEPS_GOALS := run disk run-console check deps
 
 # Compilers and libraries are looked for while make reads the rest, so that comes when the packages are there: this make
 # installs them and starts another one for the same goals.

@@ -5,10 +5,13 @@
 MACHINE ?= bios-vtd
 SMP ?= 1
 PLAY = MAKE='$(MAKE)' O='$(O)' HYPERVISOR='$(HYPERVISOR)' $(PYTHON) tests/system/play.py --machine $(MACHINE) --smp $(SMP) $(RUN_ARGS)
+# DISK=FILE: a disk of its own, made when it is not there, that keeps what is written to it.
 run:
-	+$(Q)$(PLAY)
+	+$(Q)$(PLAY) $(DISK:%=--disk '%')
+disk:
+	+$(Q)$(PLAY) --make-disk --disk '$(or $(DISK),$(O)/disk.img)'
 run-console:
 	+$(Q)$(PLAY) --console
 screenshot:
 	$(Q)O='$(O)' $(PYTHON) tests/system/play_screenshot.py
-.PHONY: run run-console screenshot
+.PHONY: run disk run-console screenshot

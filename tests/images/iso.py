@@ -18,7 +18,7 @@ def config(hv_args, modules, framebuffer, before=(), last=()):
         lines += ["insmod all_video", "set gfxmode=1024x768x32", "set gfxpayload=keep",
                   "terminal_output gfxterm"]
     lines += before
-    lines += ['menuentry "test" {', f"    multiboot2 /boot/hypervisor.gz {hv_args}"]
+    lines += ['menuentry "Bulkhead" {', f"    multiboot2 /boot/hypervisor.gz {hv_args}"]
     lines += [f"    module2 /boot/{name} {args}" for name, args in modules]
     lines += [f"    {line}" for line in last] + ["    echo GRUB-BOOTS", "}"]
     return "\n".join(lines) + "\n"

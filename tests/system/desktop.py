@@ -55,6 +55,9 @@ PAINTER = f"xterm -geometry {BLOCKS * BLOCK_CELLS}x{ROWS * BLOCK_LINES} -fa Mono
 CUBE, CUBE_FIRST = (0, 95, 135, 175, 215, 255), 16
 # How much the colour of a line of a list changes at least when it is chosen, and not only under the pointer.
 CHOSEN = 100
+# The panel's button, from the lower left corner; how wide the square of a running qube is in the menu; which of the template's
+# applications is xterm, from 0.
+BUTTON, SQUARE, APPLICATION = (38, 15), (12, 18), 4
 # Points in these windows, from their frame's corner: the first character of the third line, what follows its word, a part of this
 # word, the first line without its first character.
 WORD_BEGIN, WORD_END, BESIDE, FIRST_LINE = (7, 36), (5 + len(WORD) * 6 + 2, 36), (40, 31), (15, 5)
@@ -74,7 +77,7 @@ class DesktopBoot(Dom0Boot):
     """One boot; each step is a result of its own, and what follows from a failed one is not tried."""
 
     # In emulated time, as the time limits of the toolstack and of systemd are, whatever else the host does.
-    STEPS = "session cold windows warm template pictures prompt paste disposable list memory shutdown".split()
+    STEPS = "session cold windows warm menu template pictures prompt paste disposable list memory shutdown".split()
 
     def __init__(self, stage, name, **options):
         super().__init__(stage, name, mem=MEMORY_LEAST_MIB, limit=LIMIT, **options)
@@ -191,6 +194,27 @@ class DesktopBoot(Dom0Boot):
             raise ShellError(f"exit code {code}: {out}")
         self._windows("work", 1)
         return f"command to window {note}"
+
+    def step_menu(self):
+        """The panel's menu starts a program in a qube; the user does it, not root."""
+        _, height, _ = self.vm.screen()
+        self.screen.click(BUTTON[0], height - BUTTON[1])
+        # A qube that runs has a full square of its colour there.
+        square = self._wait("work in the menu", lambda: self.screen.block(COLOURS["work"], *SQUARE))
+        self._picture("menu")
+        self.screen.click(square.x + 40, square.centre()[1])
+        self._wait("menu of applications", lambda: self._menus() == 2)
+        for key in ("right", *["down"] * APPLICATION, "ret"):
+            self.vm.key(key)
+            self.shell.pause(HAND)
+        frames = self._windows("work", 2)
+        self._wait("active window", lambda: any(map(self.screen.is_active, frames)))
+        self.vm.key("alt", "f4")
+        self._windows("work", 1)
+
+    def _menus(self):
+        """How many menus are open: their windows, by their class and their place."""
+        return len(re.findall(r'"Qube-menu"\) +\d{3,}x\d{2,}\+', self._x("xwininfo -root -tree")))
 
     def step_template(self):
         """What the template promises to programs."""

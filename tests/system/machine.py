@@ -94,7 +94,8 @@ class Machine:
 
     def __init__(self, name, iso, kind="bios-vtd", smp=1, mem=4096, devices=(), icount=False, cpu=None,
                  limit=300, port=1, shell=False, threads=False):
-        """port: the serial port that is listened to, 1 or 2; shell: the second one is for shell.Shell; threads: one for each CPU."""
+        """iso: what it boots from; None: its disks; port: the serial port that is listened to, 1 or 2; shell: the second one is for
+        shell.Shell; threads: one for each CPU."""
         self.name, self.kind, self.smp, self.mem = name, kind, smp, mem
         self.iso, self.devices, self.icount, self.limit = iso, list(devices), icount, limit
         # One thread for all CPUs: with one for each, QEMU 7.2 corrupts CPU 0 now and then (docs/testing.md).
@@ -118,8 +119,9 @@ class Machine:
             shutil.copy(OVMF_VARS, variables)
             command += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
                         "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
-        command += ["-drive", f"file={self.iso},if=none,id=cd0,format=raw,media=cdrom,readonly=on",
-                    "-device", "ide-cd,bus=ide.2,drive=cd0,bootindex=0"]
+        if self.iso:
+            command += ["-drive", f"file={self.iso},if=none,id=cd0,format=raw,media=cdrom,readonly=on",
+                        "-device", "ide-cd,bus=ide.2,drive=cd0,bootindex=0"]
         command += serial or ["-chardev", f"socket,id=ser0,path={place}/serial,server=on,wait=on",
                     *(["-serial", "null"] if self.port == 2 else []), "-serial", "chardev:ser0",
                     "-chardev", f"socket,id=qmp0,path={place}/qmp,server=on,wait=on",

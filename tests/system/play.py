@@ -19,6 +19,7 @@ os.chdir(os.path.dirname(os.path.dirname(HERE)))
 from images import cache, debian, debian_root, initramfs, progress  # noqa: E402
 from system import boot, desktop, machine, play_times  # noqa: E402
 from system.play_screenshot import MONITOR  # noqa: E402
+from templates.disk import installed  # noqa: E402
 
 # What the emulator has besides the machine's memory: translated code, mostly.
 HOST_MIB = 400
@@ -47,8 +48,9 @@ def build_as_root():
     if not shutil.which("sudo") or not os.geteuid():
         raise RuntimeError("the file systems of Debian can only be built by root: run this as root, or install sudo")
     again = ["env", f"O={cache.OUT}", f"HYPERVISOR={boot.HYPERVISOR}", sys.executable, "-B", *sys.argv, "--images"]
-    for command in (again, ["chown", "-R", f"{os.getuid()}:{os.getgid()}", cache.PLACE]):
-        if subprocess.run(["sudo", *command], check=False).returncode:
+    prompt = "sudo password of %u, to build the file systems of Debian: "
+    for command in (again, ["chown", "-R", f"{os.getuid()}:{os.getgid()}", cache.OUT]):
+        if subprocess.run(["sudo", "-p", prompt, *command], check=False).returncode:
             raise RuntimeError("sudo could not build the file systems: run this as root")
 
 
@@ -71,7 +73,7 @@ def free_display():
                 return number
             except OSError:
                 continue
-    raise RuntimeError("make run: no free port for VNC from 5901 on")
+    raise RuntimeError("no free port for VNC from 5901 on")
 
 
 def find_display():
@@ -85,17 +87,44 @@ def find_display():
                                        f"ssh -L {5900 + number}:127.0.0.1:{5900 + number} …)")
 
 
+# The stages of the desktop.
+PROGRAMS, ROOTS, DISK = "hypervisor, tools and desktop", "template of qubes, dom0", "disk"
+
+
+def make_disk(options):
+    """Builds what is to be on a disk, and the disk."""
+    images = [("kernel", debian.kernel_elf), (ROOTS, desktop.devices)]
+    if options.images:
+        build(images)
+        sys.exit(0)
+    if os.path.exists(options.disk):
+        raise RuntimeError(f"{options.disk} is there already, and what is on it is kept: name another file, DISK=FILE, or remove it")
+    build([(PROGRAMS, lambda: progress.run_make(make_command(desktop.NEEDS))), *images,
+           (DISK, lambda: installed.make_disk(options.disk, boot.HYPERVISOR))])
+    print(f"{options.disk}: a disk with GRUB for BIOS and UEFI, the hypervisor, dom0 and the template of its qubes. "
+          f"\"make run DISK={options.disk}\"\nboots it in an emulator.")
+
+
+def built(options):
+    """Builds the desktop; returns (boot medium, disks and pointer)."""
+    images = [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs), (ROOTS, desktop.devices)]
+    if options.images:
+        build(images)
+        sys.exit(0)
+    made = build([(PROGRAMS, lambda: progress.run_make(make_command(desktop.NEEDS))), *images,
+                  ("boot medium", lambda: desktop.boot_medium(options.words))])
+    return made["boot medium"], made[ROOTS]
+
+
 def play_desktop(options):
     memory = options.mem or desktop.MEMORY_MIB
     need_memory(memory)
-    images = [("kernel", debian.kernel_elf), ("initramfs", initramfs.initramfs), ("template of qubes, dom0", desktop.devices)]
-    if options.images:
-        build(images)
-        return 0
-    made = build([("hypervisor, tools and desktop", lambda: progress.run_make(make_command(desktop.NEEDS))), *images,
-                  ("boot medium", lambda: desktop.boot_medium(options.words))])
+    if options.disk and not os.path.exists(options.disk):
+        make_disk(options)
+    medium, devices = (None, machine.nvme(options.disk) + machine.USB) if options.disk else built(options)
+    stays = f"What is written stays on {options.disk}." if options.disk else "Nothing that was written to the disks stays."
     display, look = (options.display, f"the screen is at {options.display}") if options.display else find_display()
-    vm = machine.Machine("run", made["boot medium"], options.machine, options.smp, memory, made["template of qubes, dom0"])
+    vm = machine.Machine("run", medium, options.machine, options.smp, memory, devices)
     if os.path.exists(MONITOR):
         os.unlink(MONITOR)
     monitor = ["-chardev", f"socket,id=qmp0,path={MONITOR},server=on,wait=off", "-mon", "chardev=qmp0,mode=control"]
@@ -105,7 +134,7 @@ def play_desktop(options):
         print(f"The desktop boots now: {look}.\n"
               "It takes some minutes without hardware virtualisation. A click on the background, or the panel's button Qubes,\n"
               "opens the menu. \"make screenshot\" in another terminal writes a picture. This terminal is dom0's console: log in as\n"
-              "root, without a password; Ctrl-A X ends the emulator. Nothing that was written to the disks stays.\n", flush=True)
+              f"root, without a password; Ctrl-A X ends the emulator. {stays}\n", flush=True)
         watcher.start()
         return os.spawnvp(os.P_WAIT, command[0], command)
 
@@ -140,15 +169,19 @@ def main():
     parser.add_argument("--display", help="QEMU's -display: gtk, none, vnc=:1, …")
     parser.add_argument("--words", default="", help="more words for the hypervisor's command line")
     parser.add_argument("--kernel", help="with --console: an ELF to boot in place of Debian's kernel")
+    parser.add_argument("--disk", metavar="FILE", help="boot from this disk alone, and keep what is written to it; made if it is not there")
+    parser.add_argument("--make-disk", action="store_true", help="make it, and no more")
     parser.add_argument("--images", action="store_true", help="build the images, and no more")
     options = parser.parse_args()
+    if options.make_disk:
+        sys.exit(make_disk(options))
     sys.exit(play_console(options) if options.console or options.kernel else play_desktop(options))
 
 
 if __name__ == "__main__":
     try:
         main()
-    except RuntimeError as problem:
-        sys.exit(str(problem))
+    except (RuntimeError, OSError) as problem:
+        sys.exit(f"make run: {problem}")
     except KeyboardInterrupt:
         sys.exit("make run: interrupted")
