@@ -95,6 +95,10 @@ def run(command, **kwargs):
 
 def checked(command, code, output):
     if code:
-        raise RuntimeError(f"{' '.join(map(str, command))}: exit code {code}\n"
-                           + output.decode(errors="replace")[-4000:])
+        text = output.decode(errors="replace")
+        # mmdebstrap has a place of its own that may be full.
+        if "No space left on device" in text and command[0] != "mmdebstrap":
+            raise RuntimeError(f"not enough space on the disk of {PLACE}: {command[0]} found no space left on device. Make room, or choose "
+                               "another place with O=DIRECTORY. What has been built already is kept.")
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit code {code}\n{text[-4000:]}")
     return output
