@@ -190,6 +190,21 @@ GUEST_TEST(control_registers)
 	CHECK(write_cr0_safe(cr0), "CR0 cannot be restored");
 }
 
+/* Whatever the hypervisor runs the guest with. */
+GUEST_TEST(machine_check_bit)
+{
+	uint64_t cr4, off, on;
+
+	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+	CHECK(write_cr4_safe(cr4 & ~0x40ull), "CR4.MCE cannot be cleared");
+	__asm__ volatile("movq %%cr4, %%r13; movq %%r13, %0" : "=r"(off) : : "r13");
+	CHECK(write_cr4_safe(cr4 | 0x40), "CR4.MCE cannot be set");
+	__asm__ volatile("movq %%cr4, %0" : "=r"(on));
+	CHECK(write_cr4_safe(cr4), "CR4 cannot be restored");
+	CHECK(off == (cr4 & ~0x40ull), "without MCE it is %#lx", off);
+	CHECK(on == (cr4 | 0x40), "with MCE it is %#lx", on);
+}
+
 GUEST_TEST(debug_registers)
 {
 	uint64_t value = 0x1234;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Unit tests of intercepted writes to control registers: what the CPU and the policy refuse.
+// Unit tests of intercepted accesses to control registers: what the CPU and the policy refuse.
 // cflags: -include tests/unit/fake_x86.h
 // links: hypervisor/arch/x86/exit_cr.c
 #include <setjmp.h>
@@ -82,25 +82,29 @@ static const struct vendor_ops ops = {.get_cr = get_cr,
 				      .get_segment = get_segment};
 const struct vendor_ops *vendor = &ops;
 
-/* Not reached: whole instructions are another test's. */
+/* The instruction at RIP, for reads; writes as whole instructions are another test's. */
+static struct insn insn;
+static enum insn_kind kind;
+static int decoded;
+static unsigned advanced;
+
 int vcpu_decode(struct vcpu *v, struct insn *ret_insn)
 {
 	(void)v;
-	(void)ret_insn;
-	abort();
+	*ret_insn = insn;
+	return decoded;
 }
 
-enum insn_kind insn_classify(const struct insn *insn)
+enum insn_kind insn_classify(const struct insn *i)
 {
-	(void)insn;
-	abort();
+	assert_int_equal(i->length, insn.length);
+	return kind;
 }
 
 void vcpu_advance(struct vcpu *v, unsigned length)
 {
 	(void)v;
-	(void)length;
-	abort();
+	advanced += length;
 }
 
 void vcpu_inject_exception_error(struct vcpu *v, uint8_t vector, uint32_t error)
@@ -129,6 +133,10 @@ static int setup(void **state)
 	efer = X86_EFER_LME | X86_EFER_LMA;
 	cr4_mask = ALL_CR4;
 	cs_attr = 0x09b;
+	insn = (struct insn){.length = 4, .reg = 4, .rm = 13, .mode = INSN_MODE_64_AMD};
+	kind = INSN_MOV_FROM_CR;
+	decoded = 0;
+	advanced = 0;
 	return 0;
 }
 
@@ -195,6 +203,38 @@ static void process_identifiers(void **state)
 	assert_int_equal(guest_write_cr0(&vcpu, LONG_CR0 & ~X86_CR0_PG), -EINVAL);
 }
 
+static void reads(void **state)
+{
+	(void)state;
+	cr[4] = 0x100000020;
+	exit_read_cr4(&vcpu);
+	assert_int_equal(vcpu.arch.gprs.r[13], 0x100000020);
+	assert_int_equal(advanced, 4);
+
+	insn.mode = INSN_MODE_32;
+	insn.rm = 3;
+	exit_read_cr4(&vcpu);
+	assert_int_equal(vcpu.arch.gprs.rbx, 0x20);
+	assert_int_equal(advanced, 8);
+}
+
+/* The guest has changed its code since, or the page is gone: nothing happens but what is there now. */
+static void reads_of_something_else(void **state)
+{
+	(void)state;
+	kind = INSN_MOV_TO_CR;
+	exit_read_cr4(&vcpu);
+	kind = INSN_MOV_FROM_CR;
+	insn.reg = 3;
+	exit_read_cr4(&vcpu);
+	insn.reg = 4;
+	decoded = -EFAULT;
+	exit_read_cr4(&vcpu);
+	assert_int_equal(advanced, 0);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(vcpu.arch.gprs.r[i], 0);
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -206,6 +246,8 @@ int main(void)
 		T(long_mode_needs_pae),
 		T(paging_in_64_bit_code),
 		T(process_identifiers),
+		T(reads),
+		T(reads_of_something_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Writes to control registers that were intercepted: the checks of the CPU, and the features that the guest has. */
+/* Control registers that were intercepted: the checks of the CPU, and the features that the guest has. */
 #include <arch/cpu.h>
 #include <arch/cpufeature.h>
 #include <arch/cpuid.h>
@@ -139,4 +139,17 @@ bool exit_write_cr(struct vcpu *v)
 	else if (err == -EINVAL)
 		vcpu_inject_exception_error(v, TRAP_GP, 0);
 	return true;
+}
+
+void exit_read_cr4(struct vcpu *v)
+{
+	struct insn insn;
+	uint64_t value = vendor->get_cr(v, 4);
+
+	/* Otherwise a fault was queued, or the guest changed its code: it goes on with what is there. */
+	if (vcpu_decode(v, &insn) || insn_classify(&insn) != INSN_MOV_FROM_CR || insn.reg != 4)
+		return;
+	/* The upper half of a register is not defined outside of 64-bit mode (APM vol. 1 3.1.5). */
+	v->arch.gprs.r[insn.rm & 15] = insn.mode == INSN_MODE_64_AMD ? value : (uint32_t)value;
+	vcpu_advance(v, insn.length);
 }

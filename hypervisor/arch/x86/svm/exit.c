@@ -167,6 +167,9 @@ void svm_handle_exit(struct vcpu *v)
 	case EXIT_NPF:
 		exit_npf(v);
 		break;
+	case EXIT_READ_CR4:
+		exit_read_cr4(v);
+		break;
 	case EXIT_WRITE_CR4:
 	case EXIT_WRITE_CR8:
 	case EXIT_CR0_OTHER:

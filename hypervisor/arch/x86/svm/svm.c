@@ -141,6 +141,15 @@ static void reset_segments(struct vmcb *b)
 	b->tr = (struct vmcb_segment){.attr = 0x08b, .limit = 0xffff};
 }
 
+/*
+ * What is set while a guest runs, whatever it asks for: with MCE clear a machine check makes the CPU shut down in place of the
+ * exit that #MC is (15.12.17), and what looks like the guest's triple fault would have been the machine's last word.
+ */
+static uint64_t host_cr4(void)
+{
+	return cpu_has(CPU_MCE) ? X86_CR4_MCE : 0;
+}
+
 static int svm_vcpu_init(struct vcpu *v)
 {
 	struct svm_vcpu *s = heap_alloc(sizeof(*s));
@@ -165,9 +174,10 @@ static int svm_vcpu_init(struct vcpu *v)
 			INTERCEPT_XSETBV | extra_intercept4;
 	b->intercept5 = extra_intercept5;
 	/*
-	 * CR4: features that the policy hides stay off. CR0: emulators let through what VMRUN then refuses. Writes of CR0 and
+	 * CR4: features that the policy hides stay off, and MCE, which is the host's, stays on. CR0: emulators let through what VMRUN then refuses. Writes of CR0 and
 	 * CR4 are rare; those of TS, MP and CR3 are not, and need no check.
 	 */
+	b->cr_read = INTERCEPT_READ_CR4;
 	b->cr_write = INTERCEPT_WRITE_CR4;
 	/* #DB and #AC can recur without end in their own delivery (CVE-2015-5307, CVE-2015-8104); #MC is the host's. */
 	b->exceptions = BIT32(TRAP_DB) | BIT32(TRAP_AC) | BIT32(TRAP_MC);
@@ -178,6 +188,7 @@ static int svm_vcpu_init(struct vcpu *v)
 	b->n_cr3 = paddr_raw(heap_paddr(v->domain->arch.p2m.root));
 	b->efer = X86_EFER_SVME;
 	b->cr0 = X86_CR0_ET;
+	b->cr4 = host_cr4();
 	b->dr6 = DR6_INITIAL;
 	b->dr7 = DR7_INITIAL;
 	b->rflags = X86_EFLAGS_FIXED;
@@ -374,7 +385,7 @@ static uint64_t svm_get_cr(struct vcpu *v, unsigned cr)
 {
 	const struct vmcb *b = v->arch.svm->vmcb;
 
-	return cr == 0 ? b->cr0 : cr == 2 ? b->cr2 : cr == 3 ? b->cr3 : b->cr4;
+	return cr == 0 ? b->cr0 : cr == 2 ? b->cr2 : cr == 3 ? b->cr3 : v->arch.svm->cr4;
 }
 
 static void svm_set_cr(struct vcpu *v, unsigned cr, uint64_t value)
@@ -388,7 +399,7 @@ static void svm_set_cr(struct vcpu *v, unsigned cr, uint64_t value)
 	else if (cr == 3)
 		b->cr3 = value;
 	else
-		b->cr4 = value;
+		b->cr4 = (v->arch.svm->cr4 = value) | host_cr4();
 	/* Translations depend on these. */
 	if (cr != 2)
 		v->arch.svm->flush = true;
@@ -503,7 +514,7 @@ static void svm_dump(struct vcpu *v)
 		b->exit_code, b->exit_info1, b->exit_info2, b->exit_int_info, b->event_inject,
 		b->vintr, b->interrupt_shadow);
 	log_err("cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %04lx cpl %u\n", b->cr0, b->cr2,
-		b->cr3, b->cr4, b->efer, b->cpl);
+		b->cr3, v->arch.svm->cr4, b->efer, b->cpl);
 	dump_segment("cs", &b->cs);
 	dump_segment("ss", &b->ss);
 	dump_segment("ds", &b->ds);

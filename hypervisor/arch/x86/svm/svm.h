@@ -25,6 +25,7 @@ struct svm_vcpu {
 	bool step_guest_tf;
 	uint64_t nmi_iret_rip, step_dr6;
 	uint64_t dr[4]; /* DR0–DR3 while not loaded */
+	uint64_t cr4;	/* as the guest sees it */
 };
 
 extern bool svm_exit_barrier;

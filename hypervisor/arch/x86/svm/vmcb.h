@@ -50,7 +50,8 @@
 #define INTERCEPT_MCOMMIT	  BIT32(3)
 #define INTERCEPT_TLBSYNC	  BIT32(4)
 
-/* Of cr_write. */
+/* Of cr_read and cr_write. */
+#define INTERCEPT_READ_CR4  BIT32(4)
 #define INTERCEPT_WRITE_CR4 BIT32(4)
 #define INTERCEPT_WRITE_CR8 BIT32(8)
 
@@ -150,6 +151,7 @@ _Static_assert(offsetof(struct vmcb, cr2) == 0x640, "APM B-2");
 _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B-2");
 
 /* Exit codes. */
+#define EXIT_READ_CR4	 0x004
 #define EXIT_WRITE_CR4	 0x014
 #define EXIT_WRITE_CR8	 0x018
 #define EXIT_EXCEPTION	 0x040 /* + vector */

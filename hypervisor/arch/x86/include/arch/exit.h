@@ -57,6 +57,8 @@ void exit_triple_fault(struct vcpu *v);
  * emulated, only the CPU can execute it (LMSW from memory).
  */
 bool exit_write_cr(struct vcpu *v);
+/* A read of CR4 was intercepted. */
+void exit_read_cr4(struct vcpu *v);
 /* Checks as the CPU has them (APM vol. 2 3.1.1, 3.1.3), with the features that the domain's policy shows. 0 or -EINVAL (#GP). */
 int guest_write_cr0(struct vcpu *v, uint64_t value);
 int guest_write_cr4(struct vcpu *v, uint64_t value);
