@@ -702,6 +702,43 @@ static void created_while_paused(void **state)
 	assert_ptr_equal(life_loop()->domain, d);
 }
 
+/* ---- The main loop ---- */
+
+static unsigned expired;
+
+static void expire(void *unused)
+{
+	(void)unused;
+	expired++;
+}
+
+/* The interrupt of a deadline does not come: it is seen before the CPU sleeps, and before it enters a guest. */
+static void lost_timer_interrupt(void **state)
+{
+	struct domain *d;
+	struct timer t;
+
+	(void)state;
+	timer_init(&t, expire, NULL, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (i) {
+			d = life_domain(1, 1);
+			life_start(d);
+			assert_ptr_equal(life_loop(), d->vcpus[0]);
+		}
+		expired = 0;
+		timer_set(&t, fake_now + 5000);
+		assert_int_equal(life_loop()->is_idle, !i);
+		assert_int_equal(expired, 0);
+		fake_now += 5000;
+		assert_int_equal(life_loop()->is_idle, !i);
+		assert_int_equal(expired, 1);
+		assert_int_equal(life_loop()->is_idle, !i);
+		assert_int_equal(expired, 1);
+	}
+	timer_finish(&t);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, life_init, life_finish)
 
 int main(void)
@@ -737,6 +774,7 @@ int main(void)
 		T(register_info_without_memory),
 		T(info_goes_under_the_lock),
 		T(created_while_paused),
+		T(lost_timer_interrupt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
