@@ -358,18 +358,23 @@ void event_send_hwdom_virq(unsigned virq)
 
 int event_set_virq_handler(struct domain *d, unsigned virq)
 {
-	struct domain *old;
+	struct domain *old = NULL;
 	unsigned long flags;
+	int rc = -EINVAL;
 
-	if (virq >= NR_VIRQS || !event_virq_is_global(virq) || d->dying != DOMAIN_ALIVE)
+	if (virq >= NR_VIRQS || !event_virq_is_global(virq))
 		return -EINVAL;
-	domain_get(d);
 	flags = spin_lock_irqsave(&virq_handlers_lock);
-	old = virq_handlers[virq];
-	virq_handlers[virq] = d;
+	/* Under the lock: virq_handlers_drop() of one that dies comes by once. */
+	if (READ_ONCE(d->dying) == DOMAIN_ALIVE) {
+		domain_get(d);
+		old = virq_handlers[virq];
+		virq_handlers[virq] = d;
+		rc = 0;
+	}
 	spin_unlock_irqrestore(&virq_handlers_lock, flags);
 	domain_put(old);
-	return 0;
+	return rc;
 }
 
 static void virq_handlers_drop(struct domain *d)

@@ -284,6 +284,9 @@ GUEST_TEST(permissions)
 	op.u.iomem_permission.first_mfn = ~0ull;
 	op.u.iomem_permission.nr_mfns = 2;
 	VALUE("iomem_permission beyond: %ld", domctl(&op, XEN_DOMCTL_iomem_permission, d.id));
+	/* The end is 2^64. */
+	op.u.iomem_permission.nr_mfns = 1;
+	VALUE("iomem_permission last: %ld", domctl(&op, XEN_DOMCTL_iomem_permission, d.id));
 }
 
 GUEST_TEST(frames)

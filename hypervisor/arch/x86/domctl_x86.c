@@ -54,9 +54,9 @@ void arch_domain_info(const struct domain *d, struct xen_domctl_getdomaininfo *i
 
 bool arch_iomem_grantable(uint64_t first_mfn, uint64_t nr)
 {
-	uint64_t end = first_mfn + nr;
+	uint64_t end = first_mfn + nr, limit = BIT(cpu_info.phys_bits - PAGE_SHIFT);
 
-	if (end > BIT(cpu_info.phys_bits - PAGE_SHIFT) ||
+	if (first_mfn >= limit || nr > limit - first_mfn ||
 	    (first_mfn < LAPIC_WINDOW_END && end > LAPIC_WINDOW))
 		return false;
 	for (unsigned i = 0; i < machine_map.nr; i++) {
