@@ -322,6 +322,14 @@ void mmio_unmap(const volatile void *p, size_t len)
 {
 	check(p != NULL && len, "unmapping nothing");
 	fake_heap_live--;
+	fake_local_unmaps++;
+}
+
+void mmio_unmap_everywhere(const volatile void *p, size_t len)
+{
+	check(p != NULL && len, "unmapping nothing");
+	check(!fake_irqs_off, "other CPUs cannot be waited for");
+	fake_heap_live--;
 }
 
 /* ---- Machine memory ---- */
@@ -535,6 +543,7 @@ void fake_p2m_put(uint64_t gfn, uint64_t pages, uint64_t mfn, enum p2m_type type
 /* ---- Interrupts ---- */
 
 bool fake_intremap;
+unsigned fake_local_unmaps;
 unsigned fake_irqs_attached, fake_irqs_mapped;
 int fake_irq_fail_after = -1;
 static struct irq *mapped[256]; /* by handle */
@@ -762,6 +771,7 @@ uint32_t guest_size_bar(sbdf_t s, unsigned reg)
 
 void fake_pci_reset(void)
 {
+	fake_local_unmaps = 0;
 	memset(fake_functions, 0, sizeof(fake_functions));
 	memset(slots, 0, sizeof(slots));
 	memset(mapped, 0, sizeof(mapped));

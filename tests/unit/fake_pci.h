@@ -68,6 +68,8 @@ extern uint64_t fake_iommu_page, fake_ecam_page;
 
 /* ---- Interrupts ---- */
 
+/* Mappings of device memory that were taken from this CPU alone. */
+extern unsigned fake_local_unmaps;
 extern bool fake_intremap;
 extern unsigned fake_irqs_attached, fake_irqs_mapped;
 extern int fake_irq_fail_after; /* so many attachments succeed; -1: all */

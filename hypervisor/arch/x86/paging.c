@@ -526,14 +526,26 @@ const void *table_map(uint64_t paddr, size_t len)
 	return map_physical(paddr, len, PROT_RO);
 }
 
-void mmio_unmap(const volatile void *p, size_t len)
+static void unmap_physical(const volatile void *p, size_t len, bool everywhere)
 {
 	uint64_t offset = (uintptr_t)p & ~PAGE_MASK;
 	unsigned pages = (unsigned)DIV_ROUND_UP(offset + len, PAGE_SIZE);
 
 	vmap_unmap(p, pages);
-	/* No other CPU used it, as the contract says: the addresses can be used again at once. */
+	if (everywhere)
+		tlb_flush_all();
+	/* Nobody remembers it: the addresses can be used again at once. */
 	vmap_free_range(p, pages);
+}
+
+void mmio_unmap(const volatile void *p, size_t len)
+{
+	unmap_physical(p, len, false);
+}
+
+void mmio_unmap_everywhere(const volatile void *p, size_t len)
+{
+	unmap_physical(p, len, true);
 }
 
 void *stack_alloc(unsigned pages)

@@ -7,6 +7,7 @@
 #include <bulkhead/errno.h>
 #include <bulkhead/log.h>
 #include <bulkhead/mm.h>
+#include <bulkhead/nospec.h>
 
 #include "vpci_priv.h"
 
@@ -186,7 +187,7 @@ static uint32_t entry_read(const struct vpci_msix_entry *e, unsigned field)
 
 static void entry_write(struct vpci_dev *dev, unsigned idx, unsigned field, uint32_t value)
 {
-	struct vpci_msix_entry *e = &dev->msix.entries[idx];
+	struct vpci_msix_entry *e = &dev->msix.entries[index_nospec(idx, dev->msix.count)];
 
 	switch (field) {
 	case ENTRY_ADDRESS:
@@ -244,7 +245,7 @@ bool vpci_msix_read(struct vpci_dev *dev, uint64_t gpa, unsigned size, uint64_t 
 	*ret_value = ~0ULL >> (64 - size * 8);
 	if (off & (size - 1))
 		return true;
-	e = &msix->entries[off / ENTRY_SIZE];
+	e = &msix->entries[index_nospec(off / ENTRY_SIZE, msix->count)];
 	value = entry_read(e, off & 12);
 	if (size == 8)
 		value |= (uint64_t)entry_read(e, (off & 12) + 4) << 32;
@@ -363,7 +364,7 @@ void vpci_msix_bar_down(struct vpci_dev *dev, unsigned bar)
 	if (!msix->count)
 		return;
 	if (msix->table.bar == bar) {
-		mmio_unmap(msix->hw, msix->table.size);
+		mmio_unmap_everywhere(msix->hw, msix->table.size);
 		msix->hw = NULL;
 		area_down(dev, &msix->table, area_pages(dev, &msix->table));
 	}

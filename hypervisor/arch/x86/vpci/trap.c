@@ -203,7 +203,7 @@ void vpci_trap_put(struct vpci *p, uint64_t gfn)
 	if (!t || --t->users)
 		return;
 	hvm_mmio_unregister(p->domain, &t->region);
-	mmio_unmap(t->map, PAGE_SIZE);
+	mmio_unmap_everywhere(t->map, PAGE_SIZE);
 	t->map = NULL;
 	/* The neighbour gets its page back; if there is no memory for it, accesses find nothing. */
 	if (page_in_mapped_bar(p, gfn))

@@ -47,8 +47,10 @@
 void *mmio_map(uint64_t paddr, size_t len);
 /* Maps memory that holds tables (ACPI) read-only, cached; undone by mmio_unmap(). */
 const void *table_map(uint64_t paddr, size_t len);
-/* Removes either mapping; no other CPU uses it any more. */
+/* Removes either mapping, which no other CPU has ever used. */
 void mmio_unmap(const volatile void *p, size_t len);
+/* The same for one that any CPU may have used, and none does any more. All forget it: interrupts are on. */
+void mmio_unmap_everywhere(const volatile void *p, size_t len);
 #endif
 
 #endif
