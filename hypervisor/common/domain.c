@@ -255,8 +255,6 @@ static void free_domain(struct work *w)
 	struct domain *d = CONTAINER_OF(w, struct domain, free_work);
 
 	take_back_target(d->id);
-	for (unsigned i = 0; i < DOMAIN_WATCHDOGS; i++)
-		timer_finish(&d->watchdog[i]);
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		vcpu_destroy(d->vcpus[i]);
 	log_debug("d%u is gone\n", d->id);
@@ -371,6 +369,9 @@ static void begin_dying(struct domain *d)
 		vcpu_wait_stopped(v);
 		vcpu_timers_finish(v);
 	}
+	/* Nobody sets one any more. One that is just expiring takes a reference: as long as there is another one. */
+	for (i = 0; i < DOMAIN_WATCHDOGS; i++)
+		timer_finish(&d->watchdog[i]);
 }
 
 /* The steps in their order. Each may be called again after it was done. */

@@ -571,6 +571,31 @@ static void watchdog_of_the_dead(void **state)
 	assert_int_equal(seen.dom_exc, 2);
 }
 
+static struct domain *waited_for;
+static uint32_t refs_then;
+
+static void watchdog_is_through(void)
+{
+	refs_then = waited_for->refs;
+	waited_for->watchdog[0].running = false;
+}
+
+/* One that expires on another CPU when the domain dies is waited for while it can still take a reference. */
+static void watchdog_expires_while_dying(void **state)
+{
+	struct domain *d = life_domain(1, 1);
+
+	(void)state;
+	assert_int_equal(domain_watchdog_set(d, 0, 1), 1);
+	d->watchdog[0].running = true;
+	waited_for = d;
+	refs_then = 0;
+	fake_relax = watchdog_is_through;
+	life_kill(d);
+	fake_relax = NULL;
+	assert_int_not_equal(refs_then, 0);
+}
+
 /* ---- vcpu_info ---- */
 
 static void info_places(void **state)
@@ -768,6 +793,7 @@ int main(void)
 		T(hardware_domain_takes_the_machine_down),
 		T(watchdogs),
 		T(watchdog_of_the_dead),
+		T(watchdog_expires_while_dying),
 		T(info_places),
 		T(register_info),
 		T(register_info_of_a_high_vcpu),
