@@ -313,6 +313,22 @@ bool hypercall_should_yield(void)
 	return fixture_yield_every && ++yields % fixture_yield_every == 0;
 }
 
+void fixture_pair_init(domid_t guest, struct domain **ret_dom0, struct domain **ret_domu)
+{
+	fixture_init();
+	*ret_dom0 = fixture_domain(0, 1);
+	(*ret_dom0)->hardware = (*ret_dom0)->privileged = true;
+	*ret_domu = fixture_domain(guest, 1);
+	fixture_run(*ret_dom0);
+}
+
+void fixture_pair_finish(struct domain *dom0, struct domain *domu)
+{
+	fixture_domain_free(domu);
+	fixture_domain_free(dom0);
+	fixture_finish();
+}
+
 void fixture_run(struct domain *d)
 {
 	fake_this_cpu->current = d->vcpus[0];

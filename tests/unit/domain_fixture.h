@@ -28,6 +28,10 @@ enum p2m_type fixture_type(struct domain *d, uint64_t gfn);
 /* Releases its frames and itself; only one reference may be left. The p2m may hold no foreign pages any more. */
 void fixture_domain_free(struct domain *d);
 
+/* The machine, a hardware domain with all rights, which runs, and a guest of this id; pair_finish undoes all of it. */
+void fixture_pair_init(domid_t guest, struct domain **ret_dom0, struct domain **ret_domu);
+void fixture_pair_finish(struct domain *dom0, struct domain *domu);
+
 /* Runs what was deferred to the main loop. */
 void fixture_work(void);
 

@@ -100,12 +100,7 @@ int64_t hypercall_domctl(struct hypercall *hc)
 static int setup(void **state)
 {
 	(void)state;
-	fixture_init();
-	dom0 = fixture_domain(0, 1);
-	dom0->hardware = dom0->privileged = true;
-	domu = fixture_domain(5, 1);
-	fixture_privileged = 0;
-	fixture_run(dom0);
+	fixture_pair_init(5, &dom0, &domu);
 	console_len = 0;
 	console_out[0] = guest_log[0] = '\0';
 	console_in = "";
@@ -117,9 +112,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	fixture_domain_free(domu);
-	fixture_domain_free(dom0);
-	fixture_finish();
+	fixture_pair_finish(dom0, domu);
 	return 0;
 }
 

@@ -30,11 +30,7 @@ static struct domain *dom0, *domu;
 static int setup(void **state)
 {
 	(void)state;
-	fixture_init();
-	dom0 = fixture_domain(0, 1);
-	domu = fixture_domain(1, 1);
-	fixture_privileged = 0;
-	fixture_run(dom0);
+	fixture_pair_init(1, &dom0, &domu);
 	grant_default_frames = 64;
 	grant_default_maptrack = 1024;
 	log_threshold = LOG_WARN;
@@ -45,9 +41,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	fixture_domain_free(domu);
-	fixture_domain_free(dom0);
-	fixture_finish();
+	fixture_pair_finish(dom0, domu);
 	return 0;
 }
 

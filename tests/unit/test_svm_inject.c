@@ -357,6 +357,25 @@ static void reach_iret(uint64_t rip)
 	assert_false(vmcb.intercept3 & INTERCEPT_IRET);
 }
 
+/* One is being handled, another one has come. */
+static void second_nmi_waits(void)
+{
+	vcpu.arch.nmi_pending = true;
+	prepare();
+	exits(0);
+	vcpu.arch.nmi_pending = true;
+}
+
+/* The exit behind the IRET that was stepped over, which has loaded flags of its own. */
+static void trap_behind_iret(void)
+{
+	vmcb.rip = 0x1000;
+	vmcb.rflags &= ~X86_EFLAGS_TF;
+	vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
+	vmcb.dr6 |= DR6_BS;
+	exits(0);
+}
+
 static void nmi(void **state)
 {
 	(void)state;
@@ -393,10 +412,7 @@ static void nmi_cut_short(void **state)
 static void nmi_within_nmi(void **state)
 {
 	(void)state;
-	vcpu.arch.nmi_pending = true;
-	prepare();
-	exits(0);
-	vcpu.arch.nmi_pending = true;
+	second_nmi_waits();
 	prepare();
 	assert_int_equal(vmcb.event_inject, 0);
 	reach_iret(0x2000);
@@ -410,12 +426,7 @@ static void nmi_within_nmi(void **state)
 	assert_true(vcpu.arch.nmi_blocked);
 	prepare();
 	assert_true(svm.stepping);
-	/* Behind it: the trap. The IRET has loaded flags of its own. */
-	vmcb.rip = 0x1000;
-	vmcb.rflags &= ~X86_EFLAGS_TF;
-	vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
-	vmcb.dr6 = DR6_BS;
-	exits(0);
+	trap_behind_iret();
 	assert_true(svm_nmi_step_done(&vcpu));
 	assert_int_equal(vmcb.dr6, 0);
 	assert_int_equal(vmcb.exceptions & STEP_EXCEPTIONS, 0);
@@ -430,10 +441,7 @@ static void no_interrupt_before_the_stepped_iret(void **state)
 	for (unsigned legacy = 0; legacy < 2; legacy++) {
 		setup(state);
 		dom.arch.callback_via = 2UL << 56 | 0xf3;
-		vcpu.arch.nmi_pending = true;
-		prepare();
-		exits(0);
-		vcpu.arch.nmi_pending = true;
+		second_nmi_waits();
 		reach_iret(0x2000);
 		if (legacy)
 			vcpu.arch.upcall_pending_legacy = true;
@@ -445,11 +453,7 @@ static void no_interrupt_before_the_stepped_iret(void **state)
 		assert_int_equal(offered, 0);
 		assert_int_equal(vcpu.arch.upcall_pending_legacy, legacy);
 		/* The IRET is through: the NMI that waited, and the interrupt is offered again. */
-		vmcb.rip = 0x1000;
-		vmcb.rflags &= ~X86_EFLAGS_TF;
-		vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
-		vmcb.dr6 = DR6_BS;
-		exits(0);
+		trap_behind_iret();
 		assert_true(svm_nmi_step_done(&vcpu));
 		prepare();
 		expect_nmi();
@@ -462,10 +466,7 @@ static void no_interrupt_before_the_stepped_iret(void **state)
 static void guest_steps_the_iret(void **state)
 {
 	(void)state;
-	vcpu.arch.nmi_pending = true;
-	prepare();
-	exits(0);
-	vcpu.arch.nmi_pending = true;
+	second_nmi_waits();
 	vmcb.rflags |= X86_EFLAGS_TF;
 	reach_iret(0x2000);
 	prepare();
@@ -474,11 +475,7 @@ static void guest_steps_the_iret(void **state)
 	exits(0);
 	assert_true(vcpu.arch.rflags & X86_EFLAGS_TF);
 	prepare();
-	vmcb.rip = 0x1000;
-	vmcb.rflags &= ~X86_EFLAGS_TF;
-	vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
-	vmcb.dr6 = DR6_BS;
-	exits(0);
+	trap_behind_iret();
 	assert_false(svm_nmi_step_done(&vcpu));
 	assert_int_equal(vmcb.dr6, DR6_BS);
 }
@@ -487,17 +484,12 @@ static void guest_steps_the_iret(void **state)
 static void breakpoint_behind_the_iret(void **state)
 {
 	(void)state;
-	vcpu.arch.nmi_pending = true;
-	prepare();
-	exits(0);
-	vcpu.arch.nmi_pending = true;
+	second_nmi_waits();
 	reach_iret(0x2000);
 	prepare();
-	vmcb.rip = 0x1000;
-	vmcb.exit_code = EXIT_EXCEPTION + TRAP_DB;
 	vmcb.dr7 = 1 << 2;
-	vmcb.dr6 = DR6_BS | 2 | 1; /* 1 is on, 0 is not */
-	exits(0);
+	vmcb.dr6 = 2 | 1; /* 1 is on, 0 is not */
+	trap_behind_iret();
 	assert_false(svm_nmi_step_done(&vcpu));
 	assert_int_equal(vmcb.dr6 & DR6_BS, 0);
 }
@@ -540,11 +532,8 @@ static void nmi_in_a_shadow(void **state)
 static void init_ends_all(void **state)
 {
 	(void)state;
-	vcpu.arch.nmi_pending = true;
 	deliverable = highest = 0x61;
-	prepare();
-	exits(0);
-	vcpu.arch.nmi_pending = true;
+	second_nmi_waits();
 	reach_iret(0x2000);
 	prepare();
 	assert_true(svm.stepping);
