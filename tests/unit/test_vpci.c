@@ -240,6 +240,61 @@ static void test_unknown_devices_are_reached_raw(void **state)
 	assert_int_equal(guest_conf_read(DEV, PCI_VENDOR, 4), 0x12348086);
 }
 
+/* Nobody has checked its addresses: it must not come to answer at that of the IOMMU, or of memory. */
+static void test_unassigned_devices_do_not_move(void **state)
+{
+	struct fake_function *f = known(DEV);
+
+	(void)state;
+	fake_pci_bar32(f, 0, 0x1000, 0xf0000000);
+	fake_pci_rom(f, 0x30, 0x1000, 0xf0010000);
+	fake_pci_mask(f, PCI_COMMAND, 2, 0x407);
+	assign(f);
+	guest_conf_write(DEV, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	vpci_deassign(&f->pci);
+	/* It decodes as before, so it stays; bus mastering went with the assignment. */
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+	guest_conf_write(DEV, BAR(0), 4, 0xfed90000);
+	guest_conf_write(DEV, 0x30, 4, 0xfed90001);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xf0000000);
+	assert_int_equal(fake_pci_get(f, 0x30, 4) & ~1U, 0xf0010000);
+	/* As Linux sizes BARs: decoding goes, and does not come back. */
+	guest_conf_write(DEV, PCI_COMMAND, 2, 0x400);
+	assert_int_equal(guest_size_bar(DEV, BAR(0)), 0xfffff000);
+	guest_conf_write(DEV, BAR(0), 4, 0xfed90000);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xfed90000);
+	guest_conf_write(DEV, PCI_COMMAND, 2, 0x407);
+	guest_conf_write(DEV, PCI_COMMAND, 1, 7);
+	guest_conf_write(DEV, PCI_COMMAND, 4, 7);
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2) & 7, 0);
+	guest_conf_write(DEV, PCI_COMMAND, 2, 0x400);
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2), 0x400);
+	/* Assigned again, at a place where it may be, it is switched on. */
+	guest_conf_write(DEV, BAR(0), 4, 0xf0000000);
+	assign(f);
+	guest_conf_write(DEV, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_true(fake_p2m_is(0xf0000, 1, 0xf0000, P2M_MMIO));
+}
+
+/* The numbers and windows of a bridge are no addresses of its own. */
+static void test_unassigned_bridges_are_numbered(void **state)
+{
+	struct fake_function *f = fake_pci_function(DEV);
+
+	(void)state;
+	fake_pci_set(f, PCI_HEADER_TYPE, 1, PCI_HEADER_BRIDGE);
+	fake_pci_set(f, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	fake_pci_mask(f, 0x10, 4, ~0U);
+	fake_pci_mask(f, 0x18, 4, ~0U);
+	fake_pci_mask(f, 0x38, 4, ~0U);
+	guest_conf_write(DEV, 0x18, 4, 0x00030201);
+	assert_int_equal(fake_pci_get(f, 0x18, 4), 0x00030201);
+	guest_conf_write(DEV, 0x10, 4, 0xfed90000);
+	guest_conf_write(DEV, 0x38, 4, 0xfed90001);
+	assert_int_equal(fake_pci_get(f, 0x10, 4), 0);
+	assert_int_equal(fake_pci_get(f, 0x38, 4), 0);
+}
+
 static void test_assigned_once(void **state)
 {
 	struct fake_function *f = known(DEV);
@@ -920,6 +975,8 @@ int main(void)
 		T(test_memory_amid_a_bar),
 		T(test_hidden_devices),
 		T(test_unknown_devices_are_reached_raw),
+		T(test_unassigned_devices_do_not_move),
+		T(test_unassigned_bridges_are_numbered),
 		T(test_assigned_once),
 		T(test_bar_sizes),
 		T(test_sizing_while_decoding),

@@ -170,15 +170,44 @@ static uint32_t unassigned_read(struct vpci *p, sbdf_t s, unsigned off, unsigned
 	return pci_conf_read(s, off, size);
 }
 
+#define DECODE	   (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
+/* Expansion ROMs: PCI Local Bus 3.0, 6.1; PCI-to-PCI Bridge 1.2, 3.2. */
+#define DEVICE_ROM 0x30
+#define BRIDGE_ROM 0x38
+
+/* A register with an address that the function answers to, but not a bridge's windows: those lead elsewhere. */
+static bool is_base_address(sbdf_t s, unsigned off)
+{
+	bool bridge = (pci_conf_read(s, PCI_HEADER_TYPE, 1) & ~PCI_HEADER_MULTI) ==
+		      PCI_HEADER_BRIDGE;
+
+	if (off < PCI_BAR_FIRST)
+		return false;
+	if (bridge)
+		return off < PCI_BAR_FIRST + 2 * 4 || (off & ~3U) == BRIDGE_ROM;
+	return off < PCI_BAR_FIRST + VPCI_MAX_BARS * 4 || (off & ~3U) == DEVICE_ROM;
+}
+
+/*
+ * Who looks for devices sizes their BARs, with decoding off. Nobody checks where these point: so until the function is
+ * assigned it does not decode, nor begins to do DMA; and while it does, from an earlier time, it stays where it is.
+ */
 static void unassigned_write(struct vpci *p, sbdf_t s, unsigned off, unsigned size, uint32_t value)
 {
 	const struct pci_dev *pci;
+	uint32_t command;
 
 	if (!p->policy->raw)
 		return;
 	pci = pci_find(s);
-	if (!pci || !(pci->hidden || pci->vpci))
-		pci_conf_write(s, off, size, value);
+	if (pci && (pci->hidden || pci->vpci))
+		return;
+	command = pci_conf_read(s, PCI_COMMAND, 2);
+	if (off == PCI_COMMAND)
+		value &= ~(uint32_t)(DECODE | PCI_COMMAND_MASTER) | command;
+	else if ((command & DECODE) && is_base_address(s, off))
+		return;
+	pci_conf_write(s, off, size, value);
 }
 
 int vpci_config_read(struct vpci *p, sbdf_t s, unsigned reg, unsigned size, uint64_t *ret_value)
