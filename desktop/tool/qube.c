@@ -210,6 +210,20 @@ static int show_log(const char *name)
 	return 127;
 }
 
+/* Who knows them from elsewhere tries options for what are properties here. */
+static bool create_has_option(int count, const char **words)
+{
+	for (int i = 1; i < count; i++)
+		if (*words[i] == '-') {
+			fprintf(stderr,
+				"qube: create has no option %s: the class comes behind the name, then properties, "
+				"as in \"qube create mine AppVM template=debian label=yellow\"\n",
+				words[i]);
+			return true;
+		}
+	return false;
+}
+
 static int obey(int count, const char **words)
 {
 	if (!count)
@@ -221,6 +235,8 @@ static int obey(int count, const char **words)
 		return usage(stderr);
 	if (!strcmp(words[0], "run"))
 		return run(count, (char **)words);
+	if (!strcmp(words[0], "create") && create_has_option(count, words))
+		return 2;
 	if (!strcmp(words[0], "log") && count == 2)
 		return show_log(words[1]);
 	return ask(count, words, NULL, 0);

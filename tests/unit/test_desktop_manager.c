@@ -281,6 +281,7 @@ static void test_usage(void **state)
 	assert_int_equal(sh("qube start absent 2>&1"), 1);
 	assert_int_equal(sh("qube create dom0 AppVM 2>&1"), 1);
 	assert_int_equal(sh("qube create x HVM 2>&1"), 1);
+	assert_int_equal(sh("qube create --label red x 2>&1"), 2);
 	assert_int_equal(sh("QUBES_RUN_DIR=/nonexistent qube ls 2>&1"), 1);
 	assert_non_null(strstr(out, "qube-manager"));
 	assert_int_equal(
