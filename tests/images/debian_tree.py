@@ -30,9 +30,9 @@ BOOTSTRAP = [
     "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 ]
-# Written by the installation of packages, and different each time.
+# Written by the installation of packages, and different each time; what Python compiled of its own helper there is not always the same.
 LEFTOVERS = """var/log/*.log var/log/apt/* var/log/*tmp var/log/faillog var/log/lastlog var/log/journal/* var/cache/ldconfig/aux-cache
-    var/cache/apt/*.bin var/lib/apt/lists/* etc/*- var/lib/dpkg/*-old""".split()
+    var/cache/apt/*.bin var/lib/apt/lists/* etc/*- var/lib/dpkg/*-old usr/share/python3/debpython/__pycache__""".split()
 
 
 def versions(packages):
