@@ -6,6 +6,8 @@ import re
 TABLET = 32767
 # The colour of the panel, as desktop/session/tint2rc has it.
 PANEL = (0x3B, 0x42, 0x52)
+# The colours of titles, as desktop/session/themerc has them: of the active window, and of others.
+TITLES = (0xD8, 0xDE, 0xE9), (0x43, 0x4A, 0x57)
 # The colours of labels, as gui/common/label.c has them.
 LABELS = {"red": (0xCC, 0, 0), "orange": (0xF5, 0x79, 0), "yellow": (0xED, 0xD4, 0), "green": (0x73, 0xD2, 0x16),
           "gray": (0x55, 0x55, 0x55), "blue": (0x34, 0x65, 0xA4), "purple": (0x75, 0x50, 0x7B), "black": (0, 0, 0)}
@@ -47,22 +49,44 @@ class Screen:
         return sum(line[i:i + 3] == bytes(PANEL) for i in range(0, len(line), 3)) > width * 9 // 10
 
     def frames(self, colour):
-        """Frames of exactly this colour that nothing covers, in the order of their upper edges."""
+        """Frames of windows in exactly this colour that nothing covers, in the order of their upper edges. Above each is its title:
+        notifications have frames, too."""
         width, _, pixels = self.vm.screen()
         edges = {}
         for run in re.finditer(b"(?:%s){%d,}" % (re.escape(bytes(colour)), FRAME_WIDTH), pixels, re.S):
             if run.start() % 3 == 0:
                 y, x = divmod(run.start() // 3, width)
                 edges.setdefault((x, len(run[0]) // 3), []).append(y)
-        # A run over the end of a line is none; an edge has a few lines, and the two are joined at their sides.
-        found = [Frame(x, rows[0], size, rows[-1] + 1 - rows[0]) for (x, size), rows in edges.items()
-                 if x + size <= width and self._thickness(rows) <= EDGE_MAX and rows[-1] - rows[0] > 4 * EDGE_MAX]
-        return sorted((f for f in found if all(pixels[(y * width + x) * 3:][:3] == bytes(colour) for x in (f.x, f.x + f.width - 1)
-                                               for y in range(f.y, f.y + f.height))), key=lambda f: (f.y, f.x))
+        found = []
+        for (x, size), rows in edges.items():
+            # A run over the end of a line is none.
+            if x + size <= width:
+                found += self._joined(x, size, rows, lambda x, y: pixels[(y * width + x) * 3:][:3] == bytes(colour))
+        titled = [f for f in found if tuple(pixels[((f.y - 2) * width + f.x + 1) * 3:][:3]) in TITLES]
+        return sorted(titled, key=lambda f: (f.y, f.x))
+
+    @classmethod
+    def _joined(cls, x, size, rows, has_colour):
+        """Frames among the lines of one place and width: an edge has a few of them, and an upper and a lower one are joined at their sides.
+        Windows may stand right above each other."""
+        found, upper = [], None
+        while rows:
+            thick = cls._thickness(rows)
+            edge, rows = rows[:thick], rows[thick:]
+            if len(edge) > EDGE_MAX:
+                upper = None
+                continue
+            if upper is not None and edge[-1] - upper > 4 * EDGE_MAX and all(
+                    has_colour(side, y) for side in (x, x + size - 1) for y in range(upper, edge[-1] + 1)):
+                found.append(Frame(x, upper, size, edge[-1] + 1 - upper))
+                upper = None
+            else:
+                upper = edge[0]
+        return found
 
     @staticmethod
     def _thickness(rows):
-        """Lines of the upper edge."""
+        """How many lines follow each other at once, from the first one."""
         return next((n for n, y in enumerate(rows) if y != rows[0] + n), len(rows))
 
     def block(self, colour, smallest, largest):
