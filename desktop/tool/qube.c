@@ -201,8 +201,12 @@ static int show_log(const char *name)
 {
 	char path[PATH_MAX];
 
+	if (strchr(name, '/')) {
+		fprintf(stderr, "qube: %s is no name of a qube\n", name);
+		return 1;
+	}
 	snprintf(path, sizeof(path), "/var/log/qubes/%s.log", name);
-	if (strchr(name, '/') || access(path, R_OK)) {
+	if (access(path, R_OK)) {
 		fprintf(stderr, "qube: %s: no log of it can be read: %s\n", name, strerror(errno));
 		return 1;
 	}
@@ -226,6 +230,8 @@ static bool create_has_option(int count, const char **words)
 
 static int obey(int count, const char **words)
 {
+	int status;
+
 	if (!count)
 		return usage(stderr);
 	if (!strcmp(words[0], "--help") || !strcmp(words[0], "help") ||
@@ -239,7 +245,9 @@ static int obey(int count, const char **words)
 		return 2;
 	if (!strcmp(words[0], "log") && count == 2)
 		return show_log(words[1]);
-	return ask(count, words, NULL, 0);
+	status = ask(count, words, NULL, 0);
+	/* The manager does not know such a command. */
+	return status == 2 ? usage(stderr) : status;
 }
 
 int main(int argc, char **argv)

@@ -139,6 +139,19 @@ static int load(struct manager *manager, struct problem *problem)
 	return config_load(&manager->config, path, manager->places.schema, problem);
 }
 
+/* Of a list that cannot be read. It is not done without the user, as the last change would be lost. */
+static void suggest_older(const struct manager *manager)
+{
+	char path[PATH_MAX], older[PATH_MAX];
+
+	place_of(manager, path, "l/qubes.xml");
+	place_of(manager, older, "l/qubes.xml.1");
+	if (!access(older, F_OK))
+		fprintf(stderr,
+			"qube-manager: repair it, or take what was there before its last change: cp %s %s\n",
+			older, path);
+}
+
 static int prepare(struct manager *manager, struct problem *problem)
 {
 	static const char *const directories[] = {"l", "l/qubes", "l/kernel", "r", "r/state", "o"};
@@ -243,8 +256,13 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	add_helpers_to_path();
-	if (prepare(&manager, &problem) || load(&manager, &problem)) {
+	if (prepare(&manager, &problem)) {
 		fprintf(stderr, "qube-manager: %s\n", problem.text);
+		return 1;
+	}
+	if (load(&manager, &problem)) {
+		fprintf(stderr, "qube-manager: %s\n", problem.text);
+		suggest_older(&manager);
 		return 1;
 	}
 	place_of(&manager, path, "r/manager.sock");

@@ -246,6 +246,7 @@ static void test_damaged_list_is_kept(void **state)
 		   "cat lib/qubes.xml; mv good.xml lib/qubes.xml; start_manager && qube ls | wc -l"),
 		0);
 	assert_non_null(strstr(out, "qubes.xml:"));
+	assert_non_null(strstr(out, "lib/qubes.xml.1 "));
 	assert_non_null(strstr(out, "\n1\n<qubes\n5\n"));
 }
 
