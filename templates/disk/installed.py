@@ -27,6 +27,8 @@ GRUB_BIOS, GRUB_EFI = ["biosdisk"], ["all_video", "efi_gop"]
 PREFIX = "(,gpt3)/boot"
 SIZE_GIB, LEAST_GIB = 16, 10
 BIOS_MIB, EFI_MIB = 1, 64
+# How long GRUB's menu waits for a person.
+GRUB_SECONDS = 2
 # What a new disk takes, and its root while that is put together.
 SPACE_MIB = 4000
 # The last one is what init and systemd speak to; logins are on both.
@@ -36,7 +38,7 @@ KERNEL_WORDS = "console=hvc0 console=tty0 quiet loglevel=3"
 def grub_config(hypervisor, number, words):
     return f"""\
 # The hypervisor's words are in bulkhead(7), dom0's behind its kernel.
-set timeout=2
+set timeout={0 if words else GRUB_SECONDS}
 set default=0
 serial --unit=0 --speed=115200
 terminal_input console serial
@@ -113,7 +115,8 @@ def efi(work):
 
 
 def make_disk(path, hypervisor, gibibytes=SIZE_GIB, words=""):
-    """Makes the file, sparse; one that is there already stays as it is. words: in place of those of dom0's kernel."""
+    """Makes the file, sparse; one that is there already stays as it is. words: in place of those of dom0's kernel, for
+    tests, which GRUB does not wait for."""
     if os.path.exists(path):
         raise RuntimeError(f"{path} is there already, and what is on it is kept: name another file, or remove it")
     if gibibytes < LEAST_GIB:

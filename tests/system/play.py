@@ -182,6 +182,6 @@ if __name__ == "__main__":
     try:
         main()
     except (RuntimeError, OSError) as problem:
-        sys.exit(f"make run: {problem}")
+        sys.exit(f"make {'disk' if '--make-disk' in sys.argv else 'run'}: {problem}")
     except KeyboardInterrupt:
         sys.exit("make run: interrupted")
