@@ -32,6 +32,7 @@ def check_list():
     need('"domid": 0' in text and '"name": "Domain-0"' in text, "Domain-0 is not in the list")
     for option in ("-v", "-Z", "-c", "-n"):
         value(option, xl("list", option).splitlines()[0])
+    value("vm-list", xl("vm-list"))
 
 
 def check_dmesg():

@@ -207,6 +207,8 @@ def check_trigger():
     # Buttons that a PVH guest does not have: nothing happens.
     for name in ("power", "sleep", "reset", "init", "s3resume"):
         answer(name, "xl", "trigger", WORKER, name)
+    for name in ("power", "sleep"):
+        answer(f"button-{name}", "xl", "button-press", WORKER, name)
     answer("absent-vcpu", "xl", "trigger", WORKER, "nmi", "77")
     need(guest.run("echo on") == "on" and "p" not in guest.state(), f"its state is {guest.state()}")
 
