@@ -280,6 +280,20 @@ bool iommu_owns(uint64_t paddr)
 	return fake_iommu_page && paddr >> PAGE_SHIFT == fake_iommu_page;
 }
 
+bool pci_has_ecam(uint64_t start, uint64_t end)
+{
+	uint64_t page = fake_ecam_page << PAGE_SHIFT;
+
+	return fake_ecam_page && start < page + PAGE_SIZE && page < end;
+}
+
+bool iommu_owns_part(uint64_t start, uint64_t end)
+{
+	uint64_t page = fake_iommu_page << PAGE_SHIFT;
+
+	return fake_iommu_page && start < page + PAGE_SIZE && page < end;
+}
+
 /* ---- Device memory ---- */
 
 bool fake_pci_strict = true;

@@ -125,6 +125,8 @@ static void starts_blocked(void **state)
 			 1);
 	assert_true(iommu_owns(FAKE_VTD_PADDR + 0x20));
 	assert_false(iommu_owns(FAKE_VTD_PADDR + 0x2000));
+	assert_true(iommu_owns_part(FAKE_VTD_PADDR - 0x10000, FAKE_VTD_PADDR + 1));
+	assert_false(iommu_owns_part(FAKE_VTD_PADDR - 0x10000, FAKE_VTD_PADDR));
 }
 
 static void takes_over_a_running_unit(void **state)

@@ -236,6 +236,9 @@ static void windows(void **state)
 	assert_false(pci_is_ecam(MCFG + 0x80 * BUS));
 	assert_false(pci_is_ecam(MCFG1));
 	assert_true(pci_is_ecam(MCFG1 + 0x10 * BUS));
+	assert_true(pci_has_ecam(MCFG1, MCFG1 + 0x10 * BUS + 1));
+	assert_false(pci_has_ecam(MCFG1, MCFG1 + 0x10 * BUS));
+	assert_false(pci_has_ecam(MCFG + 0x80 * BUS, MCFG + 0x81 * BUS));
 	assert_true(pci_ecam_get(1, &base, &seg, &first, &last));
 	assert_int_equal(base, MCFG1);
 	assert_int_equal(seg, 1);

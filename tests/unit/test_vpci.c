@@ -581,8 +581,9 @@ static void refused(uint32_t address, uint32_t size)
 
 	fake_pci_bar32(f, 0, size, address);
 	fake_pci_bar32(f, 1, 0x1000, 0xf8000000);
+	/* By the firmware. */
+	fake_pci_set(f, PCI_COMMAND, 2, 2);
 	assign(f);
-	set_command(DEV, 2);
 	assert_true(fake_p2m_empty(address >> 12, size >> 12));
 	assert_int_equal(fake_log_lines, lines + 1);
 	/* The others of the device are. */
@@ -634,6 +635,130 @@ static void test_bar_over_ecam(void **state)
 	fake_ecam_page = 0xe0007;
 	refused(0xe0000000, 0x10000);
 }
+/* The real device stays where it was, with decoding off as well as on. */
+static void not_moved(uint32_t address)
+{
+	struct fake_function *f = known(DEV);
+
+	fake_pci_bar32(f, 0, 0x20000, 0xf0000000);
+	assign(f);
+	guest_conf_write(DEV, BAR(0), 4, address);
+	set_command(DEV, 2);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xf0000000);
+	assert_int_equal(guest_conf_read(DEV, BAR(0), 4), address);
+	assert_int_equal(fake_p2m_changes, 0);
+	assert_int_equal(fake_log_lines, 1);
+	guest_conf_write(DEV, BAR(0), 4, 0xf4000000);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xf4000000);
+	assert_true(fake_p2m_is(0xf4000, 32, 0xf4000, P2M_MMIO));
+	guest_conf_write(DEV, BAR(0), 4, address);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xf4000000);
+	assert_true(fake_p2m_empty(0xf4000, 32));
+	assert_true(fake_p2m_empty(address >> 12, 32));
+	set_command(DEV, 0);
+	guest_conf_write(DEV, BAR(0), 4, 0xf4000000);
+	set_command(DEV, 2);
+	assert_true(fake_p2m_is(0xf4000, 32, 0xf4000, P2M_MMIO));
+}
+
+static void test_bar_does_not_move_over_ram(void **state)
+{
+	(void)state;
+	machine_map.nr = 1;
+	machine_map.r[0] = (struct memmap_region){0x10000000, 0x20000000, MEMMAP_RAM};
+	not_moved(0x1ffe0000);
+}
+static void test_bar_does_not_move_over_ioapic(void **state)
+{
+	(void)state;
+	ioapic_count = 1;
+	ioapics[0].paddr = 0xfec00000;
+	not_moved(0xfec00000);
+}
+static void test_bar_does_not_move_over_msi_window(void **state)
+{
+	(void)state;
+	not_moved(0xfeee0000);
+}
+static void test_bar_does_not_move_over_iommu(void **state)
+{
+	(void)state;
+	fake_iommu_page = 0xfed90;
+	not_moved(0xfed80000);
+}
+static void test_bar_does_not_move_over_ecam(void **state)
+{
+	(void)state;
+	fake_ecam_page = 0xe0007;
+	not_moved(0xe0000000);
+}
+
+static void test_moved_while_nobodys(void **state)
+{
+	struct fake_function *f = known(DEV);
+
+	(void)state;
+	fake_iommu_page = 0xfed90;
+	fake_pci_bar32(f, 0, 0x20000, 0xf0000000);
+	fake_pci_mask(f, PCI_COMMAND, 2, 7);
+	guest_conf_write(DEV, BAR(0), 4, 0xfed80000);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xfed80000);
+	assign(f);
+	set_command(DEV, 6);
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2), 4);
+	assert_int_equal(guest_conf_read(DEV, PCI_COMMAND, 2), 4);
+	assert_int_equal(fake_p2m_changes, 0);
+	set_command(DEV, 6);
+	assert_int_equal(fake_log_lines, 1);
+	guest_conf_write(DEV, BAR(0), 4, 0xf0000000);
+	set_command(DEV, 6);
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2), 6);
+	assert_int_equal(fake_pci_get(f, BAR(0), 4), 0xf0000000);
+	assert_true(fake_p2m_is(0xf0000, 32, 0xf0000, P2M_MMIO));
+}
+
+static void test_rom_moved_while_nobodys(void **state)
+{
+	struct fake_function *f = known(DEV);
+
+	(void)state;
+	fake_iommu_page = 0xfed90;
+	fake_pci_rom(f, 0x30, 0x10000, 0xfed90000);
+	assign(f);
+	set_command(DEV, 2);
+	guest_conf_write(DEV, 0x30, 4, 0xfed90001);
+	assert_int_equal(fake_pci_get(f, 0x30, 4), 0xfed90000);
+	assert_int_equal(fake_p2m_changes, 0);
+	guest_conf_write(DEV, 0x30, 4, 0xf0100001);
+	assert_int_equal(fake_pci_get(f, 0x30, 4), 0xf0100001);
+	assert_true(fake_p2m_is(0xf0100, 16, 0xf0100, P2M_MMIO));
+}
+
+static void test_bar_grows_over_iommu(void **state)
+{
+	struct fake_function *f = known(DEV);
+
+	(void)state;
+	fake_iommu_page = 0x801800;
+	fake_pci_cap(f, 0x40, PCI_CAP_ID_PCIE, 0);
+	fake_pci_ext_cap(f, 0x100, 0x15, 0);
+	fake_pci_set(f, 0x108, 4, 1 << 5 | 0);
+	fake_pci_mask(f, 0x108, 4, 0x3f00);
+	fake_pci_bar64(f, 0, 0x1000000, 0x800000000);
+	fake_pci_set(f, PCI_COMMAND, 2, 2);
+	assert_int_equal(vpci_ecam_add(d, 0xe0000000, 0, 0, 0), 0);
+	assign(f);
+	set_command(DEV, 0);
+	fake_pci_bar64(f, 0, 0x2000000, 0x800000000);
+	guest_write(0xe0000000 + (3 << 15) + 0x108, 4, 0x0500);
+	set_command(DEV, 2);
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2), 0);
+	guest_conf_write(DEV, BAR(1), 4, 9);
+	set_command(DEV, 2);
+	assert_int_equal(fake_pci_get(f, PCI_COMMAND, 2), 2);
+	assert_true(fake_p2m_is(0x900000, 0x2000, 0x900000, P2M_MMIO));
+}
+
 static void test_bar_over_memory_of_the_domain(void **state)
 {
 	(void)state;
@@ -994,6 +1119,14 @@ int main(void)
 		T(test_bar_over_msi_window),
 		T(test_bar_over_iommu),
 		T(test_bar_over_ecam),
+		T(test_bar_does_not_move_over_ram),
+		T(test_bar_does_not_move_over_ioapic),
+		T(test_bar_does_not_move_over_msi_window),
+		T(test_bar_does_not_move_over_iommu),
+		T(test_bar_does_not_move_over_ecam),
+		T(test_moved_while_nobodys),
+		T(test_rom_moved_while_nobodys),
+		T(test_bar_grows_over_iommu),
 		T(test_bar_over_memory_of_the_domain),
 		T(test_bar_at_the_end_of_the_address_space),
 		T(test_small_bars_share_a_page),

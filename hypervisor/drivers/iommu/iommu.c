@@ -111,6 +111,11 @@ bool iommu_owns(uint64_t paddr)
 	return range_protected(page, page + PAGE_SIZE);
 }
 
+bool iommu_owns_part(uint64_t start, uint64_t end)
+{
+	return range_protected(start, end);
+}
+
 int iommu_reserve(uint64_t base, uint64_t end, unsigned flags, unsigned seg, unsigned first_bdf,
 		  unsigned last_bdf)
 {

@@ -154,15 +154,20 @@ int pci_ecam_add(uint64_t base, unsigned seg, unsigned first_bus, unsigned last_
 	return err;
 }
 
-bool pci_is_ecam(uint64_t paddr)
+bool pci_has_ecam(uint64_t start, uint64_t end)
 {
 	unsigned n = __atomic_load_n(&window_count, __ATOMIC_ACQUIRE);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (paddr >= window_start(&windows[i]) && paddr < window_end(&windows[i]))
+		if (start < window_end(&windows[i]) && end > window_start(&windows[i]))
 			return true;
 	}
 	return false;
+}
+
+bool pci_is_ecam(uint64_t paddr)
+{
+	return pci_has_ecam(paddr, paddr + 1);
 }
 
 bool pci_ecam_get(unsigned idx, uint64_t *ret_base, unsigned *ret_seg, unsigned *ret_first_bus,

@@ -54,6 +54,8 @@ int iommu_assign(struct pci_dev *dev, struct domain *d);
 uint64_t iommu_superpages(void);
 /* True if the page belongs to registers of a unit or to a protected range: never mapped to anybody. */
 bool iommu_owns(uint64_t paddr);
+/* True if that is so for some of [start, end). */
+bool iommu_owns_part(uint64_t start, uint64_t end);
 /* [base, end) is never mapped for a device: what is the hypervisor's without being its heap (its image). 0 or -ENOMEM. */
 int iommu_protect(uint64_t base, uint64_t end);
 /* Takes back one call of iommu_protect(), once what lay there has been given up; before dom0 runs. */

@@ -121,6 +121,8 @@ void pci_conf_write(sbdf_t dev, unsigned reg, unsigned size, uint32_t value);
 int pci_ecam_add(uint64_t base, unsigned seg, unsigned first_bus, unsigned last_bus);
 /* True if the page belongs to a known ECAM window. */
 bool pci_is_ecam(uint64_t paddr);
+/* True if some of [start, end) does. */
+bool pci_has_ecam(uint64_t start, uint64_t end);
 /* The idx-th window; false after the last. */
 bool pci_ecam_get(unsigned idx, uint64_t *ret_base, unsigned *ret_seg, unsigned *ret_first_bus,
 		  unsigned *ret_last_bus);

@@ -38,7 +38,8 @@ static void hw_bar_sync(struct vpci_dev *dev, struct vpci_bar *bar)
 	uint32_t low = (uint32_t)bar->host | bar->flags;
 
 	if (bar->kind == BAR_ROM)
-		low = ((uint32_t)bar->host & BAR_ROM_MASK) | (bar->enabled ? BAR_ROM_ENABLE : 0);
+		low = ((uint32_t)bar->host & BAR_ROM_MASK) |
+		      (bar->enabled && bar->vetted ? BAR_ROM_ENABLE : 0);
 	/* Not written without need: some devices react to writes even of the same value. */
 	if (vpci_hw_read(dev, bar->reg, 4) != low)
 		vpci_hw_write(dev, bar->reg, 4, low);
@@ -47,20 +48,42 @@ static void hw_bar_sync(struct vpci_dev *dev, struct vpci_bar *bar)
 }
 
 /*
- * Brings the device's BARs in line before it decodes them: with what the hardware domain wrote in the meantime (its
- * addresses are the machine's), and after a reset of the device, with what they were.
+ * For the hardware domain an address is the machine's: the device's BAR follows, but not to where none may be. False: nor
+ * may it answer where it is. While the device belonged to nobody it could be moved, and by growing it reaches further.
  */
-static void hw_bars_sync(struct vpci_dev *dev)
+static bool host_follow(struct vpci_dev *dev, struct vpci_bar *bar)
 {
+	if (dev->vpci->policy->raw && bar->host != bar->guest &&
+	    vpci_may_be_at(bar->guest, bar->size)) {
+		bar->host = bar->guest;
+		bar->vetted = true;
+	}
+	if (!bar->vetted)
+		bar->vetted = vpci_may_be_at(bar->host, bar->size);
+	return bar->vetted;
+}
+
+/*
+ * Brings the device's BARs in line before it decodes them: with what the hardware domain wrote in the meantime (its
+ * addresses are the machine's), and after a reset of the device, with what they were. False: it must not decode.
+ */
+static bool hw_bars_sync(struct vpci_dev *dev)
+{
+	unsigned wanted = vpci_memory_bars(dev);
+	bool good = true;
+
 	for (unsigned i = 0; i <= VPCI_ROM; i++) {
 		struct vpci_bar *bar = &dev->bars[i];
 
 		if (!is_memory(bar) || dev->is_vf)
 			continue;
-		if (dev->vpci->policy->raw && !dev->decode)
-			bar->host = bar->guest;
+		if (!dev->decode && !host_follow(dev, bar) && (wanted >> i & 1)) {
+			vpci_refuse(dev, i, "no device may be there");
+			good = false;
+		}
 		hw_bar_sync(dev, bar);
 	}
+	return good;
 }
 
 /* ---- Command ---- */
@@ -84,13 +107,15 @@ static int command_write(struct vpci_dev *dev, const struct vpci_reg *reg, uint3
 		vpci_wait(dev);
 		return -EAGAIN;
 	}
+	if (decode && !hw_bars_sync(dev)) {
+		decode = false;
+		value &= ~(uint32_t)PCI_COMMAND_MEMORY;
+	}
 	if (!policy->raw) {
 		dev->command = (uint16_t)value;
 		value = (value & policy->command_write) |
 			(vpci_hw_read(dev, reg->off, 2) & ~(uint32_t)policy->command_write);
 	}
-	if (decode)
-		hw_bars_sync(dev);
 	if (decode == dev->decode) {
 		vpci_hw_write(dev, reg->off, 2, value);
 		return 0;
@@ -165,8 +190,7 @@ void vpci_bar_moved(struct vpci_dev *dev, unsigned idx)
 {
 	struct vpci_bar *bar = &dev->bars[idx];
 
-	if (dev->vpci->policy->raw)
-		bar->host = bar->guest;
+	host_follow(dev, bar);
 	if (!dev->is_vf)
 		hw_bar_sync(dev, bar);
 }
@@ -277,6 +301,7 @@ static int rebar_write(struct vpci_dev *dev, const struct vpci_reg *reg, uint32_
 		vpci_bar_size_probe(dev, idx);
 		if (!bar->size)
 			bar->size = old;
+		bar->vetted = bar->vetted && bar->size <= old;
 		bar->guest &= ~(bar->size - 1);
 	}
 	return 0;
@@ -332,6 +357,9 @@ int vpci_header_init(struct vpci_dev *dev)
 		dev->decode = vpci_hw_read(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
 	else
 		header_reset(dev);
+	/* It was the firmware, or we, that let it decode: there are devices whose BAR is that of an I/O APIC. */
+	for (unsigned i = 0; i <= VPCI_ROM; i++)
+		dev->bars[i].vetted = dev->decode && dev->bars[i].enabled;
 	return 0;
 }
 

@@ -110,7 +110,23 @@ static bool overlaps_ram(uint64_t start, uint64_t end)
 	return false;
 }
 
-static void refuse(struct vpci_dev *dev, unsigned idx, const char *why)
+bool vpci_may_be_at(uint64_t start, uint64_t size)
+{
+	uint64_t end = start + size;
+
+	if (size > PADDR_LIMIT || start > PADDR_LIMIT - size)
+		return false;
+	for (unsigned i = 0; i < ioapic_count; i++) {
+		uint64_t page = ALIGN_DOWN(ioapics[i].paddr, PAGE_SIZE);
+
+		if (start < page + PAGE_SIZE && page < end)
+			return false;
+	}
+	return !overlaps_ram(start, end) && (start >= MSI_WINDOW_END || end <= MSI_WINDOW) &&
+	       !iommu_owns_part(start, end) && !pci_has_ecam(start, end);
+}
+
+void vpci_refuse(struct vpci_dev *dev, unsigned idx, const char *why)
 {
 	struct vpci_bar *bar = &dev->bars[idx];
 
@@ -133,6 +149,8 @@ static const char *check_range(const struct vpci_dev *dev, const struct vpci_bar
 		return "address out of range";
 	if (overlaps_ram(bar->host, bar->host + bar->size))
 		return "RAM of the machine is there";
+	if (dev->vpci->policy->raw && !dev->is_vf && bar->host != bar->guest)
+		return "no device may be moved there";
 	/* What else is in the page may be another device's, and that one another domain's. */
 	if (!dev->vpci->policy->share_pages && !page_sized)
 		return "it is smaller than a page";
@@ -232,7 +250,7 @@ static bool map_step(struct vpci_dev *dev, unsigned idx)
 			return true;
 		why = check_range(dev, bar);
 		if (why) {
-			refuse(dev, idx, why);
+			vpci_refuse(dev, idx, why);
 			return true;
 		}
 		bar_range(bar);
@@ -245,7 +263,7 @@ static bool map_step(struct vpci_dev *dev, unsigned idx)
 		if (!why && vpci_msix_bar_up(dev, idx))
 			why = "its MSI-X table cannot be emulated";
 		if (why) {
-			refuse(dev, idx, why);
+			vpci_refuse(dev, idx, why);
 			return true;
 		}
 		job->prepared = true;

@@ -80,6 +80,7 @@ struct vpci_bar {
 	bool enabled;  /* ROM: its enable bit; always true for others */
 	bool mapped;
 	bool refused; /* at its present address */
+	bool vetted;  /* host was looked at, or is the firmware's choice */
 	uint16_t reg;
 	uint64_t size;
 	uint64_t host;	/* machine address that the device decodes */
@@ -224,6 +225,9 @@ uint64_t vpci_size_of_mask(uint64_t mask);
 unsigned vpci_find_ext_cap(const struct vpci_dev *dev, unsigned id);
 
 /* map.c */
+/* Whether a device may answer there, as far as the machine goes. */
+bool vpci_may_be_at(uint64_t start, uint64_t size);
+void vpci_refuse(struct vpci_dev *dev, unsigned idx, const char *why);
 void vpci_job_start(struct vpci_dev *dev, bool map, unsigned bars);
 /* As vpci_job_start; the command register gets this value at the end. */
 void vpci_job_start_command(struct vpci_dev *dev, bool map, unsigned bars, uint16_t command);
