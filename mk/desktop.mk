@@ -22,7 +22,7 @@ $(O)/desktop/qube-manager: $(call desktop_objects,$(DESKTOP_MANAGER_SRCS)) $(QUB
 	$(say) LD $@
 	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^ -lxml2
 
-$(O)/desktop/qube: $(call desktop_objects,desktop/tool/qube.c)
+$(O)/desktop/qube: $(call desktop_objects,desktop/tool/qube.c qrexec/lib/terminal.c)
 	$(say) LD $@
 	$(Q)$(CC) $(DESKTOP_LDFLAGS) -o $@ $^
 
@@ -101,7 +101,7 @@ $(O)/unit/desktop/qube-manager: $(patsubst %,$(O)/unit/obj/%.o,$(DESKTOP_MANAGER
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lxml2
-$(O)/unit/desktop/qube: $(O)/unit/obj/desktop/tool/qube.c.o
+$(O)/unit/desktop/qube: $(O)/unit/obj/desktop/tool/qube.c.o $(O)/unit/obj/qrexec/lib/terminal.c.o
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^

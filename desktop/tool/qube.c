@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../qrexec/lib/terminal.h"
+
 #define REQUEST_MAX 65536
 
 static const char *run_dir(void)
@@ -197,21 +199,34 @@ static int run(int count, char **words)
 	return status;
 }
 
+/* Lines in it may have come from the qube. */
 static int show_log(const char *name)
 {
+	const char *dir = secure_getenv("QUBES_LOG_DIR");
+	struct terminal terminal;
 	char path[PATH_MAX];
+	int status;
+	pid_t pid;
 
 	if (strchr(name, '/')) {
 		fprintf(stderr, "qube: %s is no name of a qube\n", name);
 		return 1;
 	}
-	snprintf(path, sizeof(path), "/var/log/qubes/%s.log", name);
+	snprintf(path, sizeof(path), "%s/%s.log", dir ? dir : "/var/log/qubes", name);
 	if (access(path, R_OK)) {
 		fprintf(stderr, "qube: %s: no log of it can be read: %s\n", name, strerror(errno));
 		return 1;
 	}
-	execlp("tail", "tail", "-n", "200", path, NULL);
-	return 127;
+	terminal_guard(&terminal);
+	pid = fork();
+	if (pid == 0) {
+		execlp("tail", "tail", "-n", "200", "--", path, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		status = 1;
+	terminal_finish(&terminal);
+	return status ? 1 : 0;
 }
 
 /* Who knows them from elsewhere tries options for what are properties here. */

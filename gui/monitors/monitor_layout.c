@@ -94,8 +94,8 @@ static void become_call(const struct follow_qube *qube, int from)
 	int null = open("/dev/null", O_WRONLY);
 
 	if (null >= 0 && dup2(from, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0)
-		execlp(state.program, "qrexec-client", "--socket-dir", state.run, "-d", qube->name,
-		       call, NULL);
+		execlp(state.program, "qrexec-client", "--no-error", "--socket-dir", state.run,
+		       "-d", qube->name, call, NULL);
 	fprintf(stderr, "gui-monitor-layout: %s: %s\n", state.program, strerror(errno));
 	_exit(EXIT_FAILURE);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "stream.h"
+#include "terminal.h"
 
 #define HEADER sizeof(struct wire_header)
 
@@ -29,6 +30,23 @@ int link_open(struct link *link, libvchan_t *vchan, bool service)
 	return 0;
 }
 
+/* As standard error has it: a terminal gets no more than text. */
+static bool write_error(int fd, const struct libvchan_piece *piece)
+{
+	char text[512];
+	size_t done = 0, part;
+
+	for (; done < piece->size; done += part) {
+		part = piece->size - done < sizeof(text) ? piece->size - done : sizeof(text);
+		memcpy(text, (const char *)piece->data + done, part);
+		if (isatty(fd))
+			terminal_clean(text, part);
+		if (write(fd, text, part) < 0)
+			return false;
+	}
+	return true;
+}
+
 /* Drops a body, or passes it on as the service's standard error. */
 static int skip_body(struct link *link, size_t length, int fd)
 {
@@ -40,8 +58,7 @@ static int skip_body(struct link *link, size_t length, int fd)
 		if (n <= 0)
 			return -EPIPE;
 		for (int i = 0; i < 2; i++)
-			if (fd >= 0 && pieces[i].size &&
-			    write(fd, pieces[i].data, pieces[i].size) < 0)
+			if (fd >= 0 && !write_error(fd, &pieces[i]))
 				fd = -1;
 		libvchan_consume(link->vchan, (size_t)n);
 		length -= (size_t)n;

@@ -66,7 +66,8 @@ static int destination(const struct flow *flow, uint32_t type)
 {
 	if (type == WIRE_STDIN || type == WIRE_STDOUT)
 		return flow->to_local;
-	return type == WIRE_STDERR && !flow->service ? STDERR_FILENO : -1;
+	return type == WIRE_STDERR && !flow->service && !flow->stream->no_error ? STDERR_FILENO
+										: -1;
 }
 
 static int take_exit_code(struct flow *flow)

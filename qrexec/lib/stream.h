@@ -18,6 +18,7 @@ struct stream {
 	int to_local;	/* what the peer sends goes here; -1: nowhere */
 	int from_local; /* what is read here goes to the peer */
 	int err_local;	/* the service's standard error; the caller's own is where it comes out */
+	bool no_error;	/* caller: it comes out nowhere */
 	/*
 	 * The local program, or -1. Its to_local is a socket: once it sends SIGUSR1 to this process, which has to be blocked here before
 	 * the program starts, that takes the place of from_local, too.

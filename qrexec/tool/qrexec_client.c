@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../lib/call.h"
 #include "../lib/service.h"
+#include "../lib/terminal.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +24,14 @@ static int problem(const char *qube, int error)
 
 static int usage(FILE *to, int status)
 {
-	fputs("usage: qrexec-client [--socket-dir DIR] -d QUBE [-l PROGRAM] [-e] USER:COMMAND\n",
+	fputs("usage: qrexec-client [OPTION]… -d QUBE USER:COMMAND\n"
+	      "  -d QUBE               the qube\n"
+	      "  -l PROGRAM            has the command's input and output, in place of this terminal\n"
+	      "  -e                    do not wait for it\n"
+	      "  -s, --socket-dir DIR  where the sockets of the daemons are (/run/qubes)\n"
+	      "  --no-error            drop the command's error output\n"
+	      "  --no-filter           show control characters of the output on a terminal as they are\n"
+	      "  -h, --help            print this\n",
 	      to);
 	return status;
 }
@@ -31,6 +39,8 @@ static int usage(FILE *to, int status)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket-dir", required_argument, NULL, 's'},
+					      {"no-error", no_argument, NULL, 'E'},
+					      {"no-filter", no_argument, NULL, 'F'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct stream stream = {.to_local = STDOUT_FILENO,
@@ -39,7 +49,8 @@ int main(int argc, char **argv)
 				.pid = -1};
 	char *program[] = {"/bin/sh", "-c", NULL, NULL};
 	const char *dir = NULL, *qube = NULL;
-	bool just_exec = false, good = true;
+	bool just_exec = false, good = true, filter = true;
+	struct terminal terminal = {-1, -1};
 	struct call_channel call;
 	int option, rc;
 
@@ -57,6 +68,12 @@ int main(int argc, char **argv)
 		case 's':
 			dir = optarg;
 			break;
+		case 'E':
+			stream.no_error = true;
+			break;
+		case 'F':
+			filter = false;
+			break;
 		case 'h':
 			return usage(stdout, 0);
 		default:
@@ -70,8 +87,11 @@ int main(int argc, char **argv)
 		return problem(qube, -rc);
 	stream.vchan = call.vchan;
 	rc = program[2] ? service_spawn_local(program, &stream) : 0;
+	if (filter)
+		terminal_guard(&terminal);
 	if (!rc)
 		rc = stream_run(&stream);
 	call_finish(&call);
+	terminal_finish(&terminal);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../lib/call.h"
 #include "../lib/service.h"
+#include "../lib/terminal.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -26,6 +27,7 @@ static int problem(const char *target, int error)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+					      {"no-filter", no_argument, NULL, 'F'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct stream stream = {.to_local = STDOUT_FILENO,
@@ -34,12 +36,17 @@ int main(int argc, char **argv)
 				.pid = -1};
 	struct call_channel call;
 	const char *path = NULL;
+	struct terminal terminal = {-1, -1};
+	bool filter = true;
 	int option, rc;
 
-	while ((option = getopt_long(argc, argv, "+s:h", longs, NULL)) == 's')
-		path = optarg;
+	while ((option = getopt_long(argc, argv, "+s:h", longs, NULL)) == 's' || option == 'F')
+		if (option == 's')
+			path = optarg;
+		else
+			filter = false;
 	if (option != -1 || argc - optind < 2) {
-		fputs("usage: qrexec-client-vm [--socket PATH] TARGET SERVICE[+ARGUMENT] "
+		fputs("usage: qrexec-client-vm [--socket PATH] [--no-filter] TARGET SERVICE[+ARGUMENT] "
 		      "[PROGRAM [ARGUMENT]…]\n",
 		      option == 'h' ? stdout : stderr);
 		return option == 'h' ? 0 : WIRE_EXIT_PROBLEM;
@@ -50,8 +57,11 @@ int main(int argc, char **argv)
 		return problem(argv[optind], -rc);
 	stream.vchan = call.vchan;
 	rc = argv[optind + 2] ? service_spawn_local(argv + optind + 2, &stream) : 0;
+	if (filter)
+		terminal_guard(&terminal);
 	if (!rc)
 		rc = stream_run(&stream);
 	call_finish(&call);
+	terminal_finish(&terminal);
 	return rc;
 }

@@ -14,6 +14,7 @@
 
 #include "../lib/call.h"
 #include "../lib/stream.h"
+#include "../lib/terminal.h"
 #include "../lib/words.h"
 #include "../policy/world.h"
 
@@ -35,10 +36,10 @@ static int usage(FILE *to, int code)
 		      "  --no-autostart       only if the qube runs\n"
 		      "  --gui                wait for the session of the user first\n"
 		      "  --dispvm[=TEMPLATE]  in a new disposable; then there is no QUBE\n"
-		      "  --no-filter          show control characters of the output on a terminal as they are\n"
 		      "  --starter PROGRAM    starts qubes (/usr/lib/qubes/qrexec-start-qube)\n",
 		      to);
-	fputs("  --service            COMMAND is a service, SERVICE[+ARGUMENT]\n"
+	fputs("  --no-filter          show control characters of the output on a terminal as they are\n"
+	      "  --service            COMMAND is a service, SERVICE[+ARGUMENT]\n"
 	      "  --no-shell           run the words of COMMAND, without a shell\n"
 	      "  -q, --quiet          say nothing\n"
 	      "  -h, --help           print this\n",
@@ -94,49 +95,6 @@ static char *shell_line(const char *command)
 	return fclose(to) ? NULL : text;
 }
 
-/* What a terminal would take for more than text becomes "_": it comes from a qube. */
-static void filter(int from, int to)
-{
-	unsigned char data[4096];
-	ssize_t n;
-
-	while ((n = read(from, data, sizeof(data))) > 0 || (n < 0 && errno == EINTR)) {
-		for (ssize_t i = 0; i < n; i++)
-			if ((data[i] < 0x20 && data[i] != '\n' && data[i] != '\t') ||
-			    data[i] > 0x7e)
-				data[i] = '_';
-		for (ssize_t done = 0; done < n;) {
-			ssize_t m = write(to, data + done, (size_t)(n - done));
-
-			if (m < 0)
-				return;
-			done += m;
-		}
-	}
-}
-
-/* A child of its own stands between this descriptor and what is written to it. */
-static pid_t filter_output(int fd)
-{
-	int pipe[2];
-	pid_t pid;
-
-	if (!options.filter || !isatty(fd) || pipe2(pipe, 0))
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		close(pipe[1]);
-		signal(SIGINT, SIG_IGN);
-		filter(pipe[0], fd);
-		_exit(0);
-	}
-	close(pipe[0]);
-	if (pid > 0)
-		dup2(pipe[1], fd);
-	close(pipe[1]);
-	return pid;
-}
-
 static int carry(struct call_channel *call)
 {
 	struct stream stream = {.vchan = call->vchan,
@@ -144,26 +102,19 @@ static int carry(struct call_channel *call)
 				.from_local = STDIN_FILENO,
 				.err_local = -1,
 				.pid = -1};
-	pid_t out, err;
+	struct terminal terminal = {-1, -1};
 	int code;
 
+	/* The agent has no error output for it then; another one may say what it likes. */
 	if (!options.pass_io) {
 		stream.to_local = stream.from_local = -1;
-		code = stream_run(&stream);
-		call_finish(call);
-		return code;
+		stream.no_error = true;
+	} else if (options.filter) {
+		terminal_guard(&terminal);
 	}
-	fflush(stderr);
-	out = filter_output(STDOUT_FILENO);
-	err = filter_output(STDERR_FILENO);
 	code = stream_run(&stream);
 	call_finish(call);
-	close(STDOUT_FILENO);
-	close(STDERR_FILENO);
-	if (out > 0)
-		waitpid(out, NULL, 0);
-	if (err > 0)
-		waitpid(err, NULL, 0);
+	terminal_finish(&terminal);
 	return code;
 }
 
@@ -359,7 +310,7 @@ int main(int argc, char **argv)
 	options.name = basename(argv[0]);
 	options.in_qube = !strcmp(options.name, "qvm-run-vm");
 	options.pass_io = options.in_qube;
-	options.filter = !options.in_qube;
+	options.filter = true;
 	while ((option = getopt_long(argc, argv, "+pu:aqh", longs, NULL)) != -1)
 		if (option == 'h')
 			return usage(stdout, 0);

@@ -237,6 +237,17 @@ static void test_session(void **state)
 		     "--domain --name work --label green\n");
 }
 
+/* What a qube has brought into the log of its daemons does not control the terminal where it is read. */
+static void test_log_is_safe(void **state)
+{
+	(void)state;
+	write_file("log/esc.log", 0644, "a\033[2Jb\n");
+	assert_int_equal(sh("export QUBES_LOG_DIR=$T/log; qube log esc; qube log none 2>/dev/null; "
+			    "script -qec 'qube log esc' /dev/null </dev/null | tr -d '\\r'"),
+			 0);
+	assert_string_equal(out, "a\033[2Jb\na_[2Jb\n");
+}
+
 static void test_damaged_list_is_kept(void **state)
 {
 	(void)state;
@@ -303,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_preferences),
 		cmocka_unit_test(test_clone_and_remove),
 		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_log_is_safe),
 		cmocka_unit_test(test_damaged_list_is_kept),
 		cmocka_unit_test(test_run_waits_for_the_session),
 		cmocka_unit_test(test_usage),

@@ -140,6 +140,45 @@ static void test_terminal_is_safe(void **state)
 	assert_int_equal(sh("script -qec './esc --no-filter' /dev/null </dev/null | tr -d '\\r'"),
 			 0);
 	assert_string_equal(out, "a\033]0;x\007\200b\n");
+	/* Both streams, by each program that a person calls. */
+	write_file(
+		"esc", 0755,
+		"#!/bin/sh\nexport QREXEC_DAEMON_DIR=$T/run LIBVCHAN_URI=\"local:$T/v?domain=0\"\n"
+		"exec $P/qrexec-client $1 -d work \"$U:printf 'o\\233' >&$2\"\n");
+	assert_int_equal(
+		sh("for s in 1 2; do script -qec \"./esc --no-filter $s\" /dev/null "
+		   "</dev/null; script -qec \"./esc -s$T/run $s\" /dev/null </dev/null; done; "
+		   "./esc --no-error 2 2>&1"),
+		0);
+	assert_string_equal(out, "o\233o_o\233o_");
+	write_file("vault.d/test.Escape", 0755, "#!/bin/sh\nprintf 'x\\033[2J' >&${1:-1}\n");
+	write_file(
+		"esc", 0755,
+		"#!/bin/sh\nexport QREXEC_AGENT_SOCKET=$T/work.agent LIBVCHAN_URI=\"local:$T/v?domain=1\"\n"
+		"\"$@\"\n");
+	assert_int_equal(
+		sh("for s in test.Escape test.Escape+2; do\n"
+		   "script -qec \"./esc $P/qrexec-client-vm vault $s\" /dev/null </dev/null\n"
+		   "script -qec \"./esc ./qvm-run-vm --service vault $s\" /dev/null </dev/null\ndone"),
+		0);
+	assert_string_equal(out, "x_[2Jx_[2Jx_[2Jx_[2J");
+}
+
+/* Neither can the other end of a copy. */
+static void test_copy_is_safe(void **state)
+{
+	(void)state;
+	write_file("conf/qubes.Filecopy+allow-all-names", 0644, "# not built in\n");
+	write_file("vault.d/qubes.Filecopy+allow-all-names", 0755,
+		   "#!/bin/sh\nprintf 'e\\033[2J' >&2\nexec $P/qfile-unpacker allow-all-names\n");
+	write_file(
+		"esc", 0755,
+		"#!/bin/sh\nexport QREXEC_AGENT_SOCKET=$T/work.agent LIBVCHAN_URI=\"local:$T/v?domain=1\"\n"
+		"$P/qvm-copy --allow-all-names --no-progress copied\n");
+	assert_int_equal(
+		sh(": >copied; script -qec ./esc /dev/null </dev/null && ls home/QubesIncoming/work"),
+		0);
+	assert_string_equal(out, "e_[2Jcopied\n");
 }
 
 static void test_open(void **state)
@@ -316,7 +355,7 @@ int main(void)
 		cmocka_unit_test(test_open),	      cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_applications),  cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_clipboard),     cmocka_unit_test(test_connect_tcp),
-		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_words),	      cmocka_unit_test(test_copy_is_safe),
 	};
 
 	return cmocka_run_group_tests(tests, setup, fixture_stop);
