@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // qube-domain: what the manager wants of the toolstack. One call, one operation of libxl.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,14 @@
 #define BLOCK_SCRIPT "/usr/lib/qubes/block"
 
 static libxl_ctx *context;
+
+/* libxl has said why, line by line; this is what it was about. */
+static int failed(const char *what, uint32_t domain, int rc)
+{
+	fprintf(stderr, "qube-domain: domain %u could not be %s (libxl error %d)\n", domain, what,
+		rc);
+	return 1;
+}
 
 static int domain_of(const char *text, uint32_t *ret_domain)
 {
@@ -51,7 +60,7 @@ static int add_disk(libxl_device_disk *disk, char *text)
 {
 	const char *device = strsep(&text, ","), *name = strsep(&text, ","), *mode = text;
 
-	if (!name || !mode)
+	if (!name || !mode || (strcmp(mode, "r") != 0 && strcmp(mode, "w") != 0))
 		return -1;
 	libxl_device_disk_init(disk);
 	disk->pdev_path = strdup(device);
@@ -71,10 +80,34 @@ static int set_disks(libxl_domain_config *config, int count, char **texts)
 	if (count && !config->disks)
 		return -1;
 	for (int i = 0; i < count; i++) {
-		if (add_disk(&config->disks[i], texts[i]))
+		char *copy = strdup(texts[i]);
+
+		if (!copy || add_disk(&config->disks[i], copy)) {
+			fprintf(stderr,
+				"qube-domain: %s: a disk is DEVICE,VDEV,r or DEVICE,VDEV,w\n",
+				texts[i]);
+			free(copy);
 			return -1;
+		}
+		free(copy);
 		config->num_disks++;
 	}
+	return 0;
+}
+
+/* 0: it is none of these numbers. */
+static unsigned long long number_of(const char *text, unsigned long long least,
+				    unsigned long long most, const char *what)
+{
+	unsigned long long number;
+	char *rest;
+
+	errno = 0;
+	number = strtoull(text, &rest, 10);
+	if (*text >= '0' && *text <= '9' && !*rest && !errno && number >= least && number <= most)
+		return number;
+	fprintf(stderr, "qube-domain: %s: %s is a number from %llu to %llu\n", text, what, least,
+		most);
 	return 0;
 }
 
@@ -83,18 +116,22 @@ static int create(int count, char **words)
 {
 	libxl_domain_config config;
 	libxl_domain_build_info *build = &config.b_info;
+	unsigned long long memory;
 	uint32_t domain = 0;
 	int rc = -1, vcpus;
 
 	if (count < 6 || count > 6 + DISKS_MAX)
 		return 2;
-	vcpus = atoi(words[2]);
+	memory = number_of(words[1], 1, 1ull << 30, "MIB");
+	vcpus = (int)number_of(words[2], 1, 128, "VCPUS");
+	if (!memory || !vcpus)
+		return 2;
 	libxl_domain_config_init(&config);
 	config.c_info.type = LIBXL_DOMAIN_TYPE_PVH;
 	config.c_info.name = strdup(words[0]);
 	libxl_uuid_generate(&config.c_info.uuid);
 	libxl_domain_build_info_init_type(build, LIBXL_DOMAIN_TYPE_PVH);
-	build->max_memkb = build->target_memkb = strtoull(words[1], NULL, 10) * 1024;
+	build->max_memkb = build->target_memkb = memory * 1024;
 	build->max_vcpus = vcpus;
 	build->kernel = strdup(words[3]);
 	build->ramdisk = strdup(words[4]);
@@ -110,24 +147,34 @@ static int create(int count, char **words)
 			rc = libxl_domain_create_new(context, &config, &domain, NULL, NULL);
 	}
 	libxl_domain_config_dispose(&config);
-	if (!rc)
-		printf("%u\n", domain);
-	return rc ? 1 : 0;
+	if (rc) {
+		fprintf(stderr, "qube-domain: there is no domain for %s (libxl error %d)\n",
+			words[0], rc);
+		return 1;
+	}
+	printf("%u\n", domain);
+	return 0;
 }
 
 static int unpause(uint32_t domain)
 {
-	return libxl_domain_unpause(context, domain, NULL) ? 1 : 0;
+	int rc = libxl_domain_unpause(context, domain, NULL);
+
+	return rc ? failed("unpaused", domain, rc) : 0;
 }
 
 static int end(uint32_t domain)
 {
-	return libxl_domain_shutdown(context, domain, NULL) ? 1 : 0;
+	int rc = libxl_domain_shutdown(context, domain, NULL);
+
+	return rc ? failed("told to shut down", domain, rc) : 0;
 }
 
 static int destroy(uint32_t domain)
 {
-	return exists(domain) && libxl_domain_destroy(context, domain, NULL) ? 1 : 0;
+	int rc = exists(domain) ? libxl_domain_destroy(context, domain, NULL) : 0;
+
+	return rc ? failed("destroyed", domain, rc) : 0;
 }
 
 /* Prints why it ended, returns when it has: a domain that has shut down is still there, to be destroyed. */
@@ -136,14 +183,17 @@ static int await_end(uint32_t domain)
 	libxl_evgen_domain_death *generator = NULL;
 	libxl_event *event;
 	bool over = false;
+	int rc;
 
 	if (!exists(domain))
 		return 0;
-	if (libxl_evenable_domain_death(context, domain, 0, &generator))
-		return exists(domain) ? 1 : 0;
+	rc = libxl_evenable_domain_death(context, domain, 0, &generator);
+	if (rc)
+		return exists(domain) ? failed("watched", domain, rc) : 0;
 	while (!over) {
-		if (libxl_event_wait(context, &event, LIBXL_EVENTMASK_ALL, NULL, NULL))
-			return 1;
+		rc = libxl_event_wait(context, &event, LIBXL_EVENTMASK_ALL, NULL, NULL);
+		if (rc)
+			return failed("watched", domain, rc);
 		over = event->domid == domain && (event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH ||
 						  event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN);
 		if (over && event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN)

@@ -267,12 +267,18 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	if (!start_call(argc > 1 ? argv + 1 : call)) {
-		fprintf(stderr, "gui-icon-sender: %s\n", strerror(errno));
+		fprintf(stderr, "gui-icon-sender: no process for the call of the service: %s\n",
+			strerror(errno));
 		return 1;
 	}
 	/* Lines come one at a time from poll(): none may wait in a buffer. */
 	setvbuf(stdin, NULL, _IONBF, 0);
 	sender.display = getenv("DISPLAY") ? XOpenDisplay(NULL) : NULL;
+	if (getenv("DISPLAY") && !sender.display)
+		fprintf(stderr,
+			"gui-icon-sender: the display %s cannot be opened: windows of X11 get the icons of "
+			"their applications only\n",
+			getenv("DISPLAY"));
 	if (sender.display) {
 		XSetErrorHandler(on_error);
 		sender.net_icon = XInternAtom(sender.display, "_NET_WM_ICON", False);
@@ -280,8 +286,10 @@ int main(int argc, char **argv)
 	}
 	for (;;) {
 		take_events();
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+			fprintf(stderr, "gui-icon-sender: poll: %s\n", strerror(errno));
 			return 1;
+		}
 		if (fds[0].revents) {
 			if (!fgets(line, sizeof(line), stdin))
 				return 0;

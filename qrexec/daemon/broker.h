@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "../lib/channel.h"
+#include "../lib/rate.h"
 #include "../lib/service.h"
 #include "../policy/policy.h"
 
@@ -17,7 +18,16 @@
 #define MAX_PORTS	768 /* data ports in use, over all peers */
 #define MAX_QUESTIONS	8   /* on the user's screen at once, from this qube */
 #define MAX_NOTES	4   /* notifications at once; more are dropped, as nobody could read them */
-#define MAX_DISPOSABLES 64
+#define MAX_DISPOSABLES 32  /* made for calls of this qube, at once: they take the memory of all */
+/* Services of dom0 at once. Each is a process, and may be one of the few hundred that the X server takes. */
+#define MAX_SERVED	16
+
+/* So many notifications in a row, and one in so many milliseconds; of lines in the log. */
+#define NOTES_BURST   10
+#define NOTES_PAUSE   5000
+#define LINES_BURST   500
+#define LINES_PAUSE   500
+#define LINE_MAX_SIZE 512
 
 #define CONNECT_SECONDS 60
 #define START_SECONDS	600
@@ -82,9 +92,11 @@ struct broker {
 	struct call calls[MAX_CALLS];
 	struct disposable disposables[MAX_DISPOSABLES];
 	pid_t notes[MAX_NOTES];
+	struct rate note_rate;
 };
 extern struct broker broker;
 
+/* A line on standard error; a long one is cut, and one of too many is left out. */
 __attribute__((format(printf, 1, 2))) void broker_log(const char *format, ...);
 
 /* Ports: the number of a free one for calls with this peer, or -1. What frees one comes from the qube. */
@@ -93,6 +105,8 @@ void port_free(uint32_t untrusted_peer, uint32_t untrusted_port);
 /* A port of dom0 is the child's from now on; it is free when the child has ended, whatever the qube says. */
 void port_set_child(int port, pid_t child);
 void port_reaped(pid_t child);
+/* How many ports children have. */
+unsigned int port_children(void);
 
 /* Runs a program with two words and a text as its standard input, and reads what it says. 0 or -errno. */
 int helper_start(struct helper *helper, const char *program, const char *verb, const char *word,

@@ -31,6 +31,8 @@ static void notify(const struct call *call, const char *resolution)
 	for (size_t i = 0; i < MAX_NOTES; i++) {
 		if (broker.notes[i])
 			continue;
+		if (!rate_take(&broker.note_rate, now_ms()))
+			return;
 		text = note_text(resolution, call->service, target);
 		if (text)
 			broker.notes[i] = helper_run(broker.prompt, "notify", NULL, text);
@@ -78,7 +80,7 @@ static int call_dom0(struct call *call)
 	struct service_call service = {.user = call->user,
 				       .full = call->service,
 				       .source = broker.name};
-	int port = port_allocate(0), rc;
+	int port = port_children() < MAX_SERVED ? port_allocate(0) : -1, rc;
 	pid_t pid;
 
 	if (port < 0)
@@ -145,6 +147,17 @@ static int start_target(struct call *call, const char *verb, const char *word)
 	return 0;
 }
 
+static bool room_for_disposable(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < MAX_DISPOSABLES; i++)
+		count += *broker.disposables[i].name != '\0';
+	for (size_t i = 0; i < MAX_CALLS; i++)
+		count += broker.calls[i].state != CALL_FREE && broker.calls[i].disposable;
+	return count < MAX_DISPOSABLES;
+}
+
 /* Allowed, and the target is known: a name, @adminvm, or @dispvm:TEMPLATE. */
 static int go(struct call *call)
 {
@@ -155,6 +168,8 @@ static int go(struct call *call)
 	if (!strcmp(call->target, "@adminvm"))
 		return call_dom0(call);
 	if (!strncmp(call->target, dispvm, sizeof(dispvm) - 1)) {
+		if (!room_for_disposable())
+			return fail(call, "fail", "too many disposables for this qube at once");
 		call->disposable = true;
 		return start_target(call, "disposable", call->target + sizeof(dispvm) - 1);
 	}

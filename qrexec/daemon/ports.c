@@ -54,6 +54,15 @@ void port_set_child(int port, pid_t child)
 		own->child = child;
 }
 
+unsigned int port_children(void)
+{
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < MAX_PORTS; i++)
+		count += broker.ports[i].used && broker.ports[i].child;
+	return count;
+}
+
 void port_reaped(pid_t child)
 {
 	for (size_t i = 0; i < MAX_PORTS; i++)

@@ -29,13 +29,21 @@ struct broker broker;
 
 void broker_log(const char *format, ...)
 {
+	static struct rate rate = {.burst = LINES_BURST, .pause = LINES_PAUSE};
+	char text[LINE_MAX_SIZE];
+	unsigned int refused;
 	va_list args;
 
-	fprintf(stderr, "qrexec-daemon: %s: ", broker.name);
+	if (!rate_take(&rate, now_ms()))
+		return;
+	refused = rate_refused(&rate);
+	if (refused)
+		fprintf(stderr, "qrexec-daemon: %s: too many messages, %u were left out\n",
+			broker.name, refused);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	fprintf(stderr, "qrexec-daemon: %s: %s\n", broker.name, text);
 }
 
 static size_t collect(struct pollfd *p)
@@ -225,6 +233,7 @@ static void set_defaults(void)
 	broker.legacy_dir = "/etc/qubes-rpc/policy";
 	broker.accepting = true;
 	broker.listener = -1;
+	broker.note_rate = (struct rate){.burst = NOTES_BURST, .pause = NOTES_PAUSE};
 	dirs->count = dirs->config_count = 0;
 }
 

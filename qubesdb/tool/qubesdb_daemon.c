@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // qubesdb-daemon: the database of one qube, in dom0, or its copy in the qube.
 #define _GNU_SOURCE
+#include "../../qrexec/lib/rate.h"
 #include "../../qrexec/lib/socket.h"
 #include "../base.h"
 
@@ -63,7 +64,11 @@ static long long now_ms(void)
 
 static void report(const struct base *base, const char *what, const char *detail)
 {
-	fprintf(stderr, "qubesdb-daemon: %s: %s: %s\n", base->name, what, detail);
+	static struct rate rate = {.burst = 100, .pause = 60000};
+
+	/* The other side can cause it as often as it likes. */
+	if (rate_take(&rate, now_ms()))
+		fprintf(stderr, "qubesdb-daemon: %s: %s: %s\n", base->name, what, detail);
 }
 
 static void socket_path(int which, char *ret_path, size_t size)
@@ -108,7 +113,8 @@ static void tell_systemd(void)
 		return;
 	if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&address,
 		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
-		perror("qubesdb-daemon: NOTIFY_SOCKET");
+		fprintf(stderr, "qubesdb-daemon: systemd at %s (NOTIFY_SOCKET) is not told: %s\n",
+			path, strerror(errno));
 	close(fd);
 }
 
@@ -136,7 +142,9 @@ static int become_ready(void)
 	tell_systemd();
 	if (self.ready_fd >= 0) {
 		if (write(self.ready_fd, "", 1) < 0)
-			perror("qubesdb-daemon");
+			fprintf(stderr,
+				"qubesdb-daemon: who started it is not told that it is ready: %s\n",
+				strerror(errno));
 		close(self.ready_fd);
 		self.ready_fd = -1;
 	}
@@ -306,9 +314,11 @@ static int run(void)
 			return 1;
 		collect(p, held);
 		if (poll(p, POLL_CLIENTS + CLIENTS_MAX, timeout_of(again, held)) < 0) {
-			if (errno != EINTR)
-				return 1;
-			continue;
+			if (errno == EINTR)
+				continue;
+			fprintf(stderr, "qubesdb-daemon: %s: poll: %s\n", self.base.name,
+				strerror(errno));
+			return 1;
 		}
 		again = serve(p, held);
 		held = flush();
@@ -324,7 +334,8 @@ static void go_to_background(void)
 	char byte;
 
 	if (pipe2(ends, O_CLOEXEC) || (pid = fork()) < 0) {
-		perror("qubesdb-daemon");
+		fprintf(stderr, "qubesdb-daemon: no process for the background: %s\n",
+			strerror(errno));
 		exit(1);
 	}
 	if (pid > 0) {
@@ -336,7 +347,8 @@ static void go_to_background(void)
 	setsid();
 	null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) {
-		perror("qubesdb-daemon: /dev/null");
+		fprintf(stderr, "qubesdb-daemon: /dev/null cannot be its input and output: %s\n",
+			strerror(errno));
 		exit(1);
 	}
 	if (null > 1)
@@ -400,7 +412,7 @@ int main(int argc, char **argv)
 	if (self.background)
 		go_to_background();
 	if (base_init(&self.base, self.name ? self.name : "dom0", self.server)) {
-		perror("qubesdb-daemon");
+		fputs("qubesdb-daemon: there is not enough memory for the database\n", stderr);
 		return 1;
 	}
 	self.base.report = report;

@@ -12,7 +12,7 @@ static const char policy[] =
 	"test.Choose * work @anyvm ask\n"
 	"test.Loud * work vault allow notify=yes\ntest.Quiet * work vault deny notify=no\n"
 	"test.Start * work off allow\ntest.NoStart * work off allow autostart=no\n"
-	"test.Disp * work @dispvm allow\ntest.Broken * work @dispvm allow\n";
+	"test.Disp * work @dispvm allow\ntest.Hold * work @dispvm allow\ntest.Broken * work @dispvm allow\n";
 
 /* Answers from a file, and keeps what it was asked. */
 static const char prompt[] =
@@ -21,11 +21,10 @@ static const char prompt[] =
 
 /* "off" appears as another name of vault's daemon. */
 static const char starter[] =
-	"#!/bin/sh\necho \"$*\" >>$T/starts\n"
-	"case $1 in\n"
+	"#!/bin/sh\ncase $1 in\n"
 	"start) ln -sf qrexec.vault $T/run/qrexec.$2;;\n"
 	"disposable) ln -sf qrexec.vault $T/run/qrexec.disp7; cat $T/dispname;;\n"
-	"finish) rm $T/run/qrexec.$2;;\nesac\n";
+	"finish) rm -f $T/run/qrexec.$2;;\nesac\necho \"$*\" >>$T/starts\n";
 
 static int setup(void **state)
 {
@@ -172,6 +171,21 @@ static void test_disposables(void **state)
 	write_file("dispname", 0644, "disp7\n");
 }
 
+/* A qube has 32 of them at once, and none of those is forgotten. */
+static void test_disposables_are_limited(void **state)
+{
+	(void)state;
+	write_file("vault.d/test.Hold", 0755,
+		   "#!/bin/sh\necho in; while ! [ -e $T/enough ]; do sleep 0.1; done\n");
+	assert_int_equal(
+		sh("rm -f starts holds; for i in $(seq 32); do (work @dispvm test.Hold </dev/null >>holds) & done\n"
+		   "while [ \"$(cat holds | wc -l)\" != 32 ]; do sleep 0.1; done\n"
+		   "work @dispvm test.Disp 2>/dev/null </dev/null; echo $?; : >enough; wait\n"
+		   "while [ $(grep -c finish starts) != 32 ]; do sleep 0.1; done; grep -c disposable starts"),
+		0);
+	assert_string_equal(out, "126\n32\n");
+}
+
 /* The prompt for a terminal, whose place a FIFO takes for what is read. */
 static void test_terminal(void **state)
 {
@@ -200,10 +214,15 @@ static void test_terminal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_user_allows),   cmocka_unit_test(test_user_chooses),
-		cmocka_unit_test(test_user_refuses),  cmocka_unit_test(test_questions_are_limited),
-		cmocka_unit_test(test_notifications), cmocka_unit_test(test_autostart),
-		cmocka_unit_test(test_disposables),   cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_user_allows),
+		cmocka_unit_test(test_user_chooses),
+		cmocka_unit_test(test_user_refuses),
+		cmocka_unit_test(test_questions_are_limited),
+		cmocka_unit_test(test_notifications),
+		cmocka_unit_test(test_autostart),
+		cmocka_unit_test(test_disposables),
+		cmocka_unit_test(test_disposables_are_limited),
+		cmocka_unit_test(test_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, setup, fixture_stop);

@@ -2,7 +2,7 @@
 // Many calls at once, floods, slow readers, calls that are never finished: daemon and agent keep to fixed numbers of
 // descriptors and to fixed memory, and go on with everybody else.
 // links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/call.c qrexec/lib/channel.c qrexec/lib/wire.c qrexec/lib/link.c
-// links: qrexec/lib/socket.c
+// links: qrexec/lib/socket.c qrexec/lib/terminal.c qrexec/lib/rate.c
 // links: qrexec/lib/pieces.c qrexec/lib/stream.c vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c
 // links: vchan/rendezvous.c vchan/xen.c vchan/xen_dev.c vchan/xs.c vchan/end.c
 // cflags: -D_GNU_SOURCE
@@ -20,6 +20,7 @@
 
 #include "../../qrexec/lib/call.h"
 #include "../../qrexec/lib/link.h"
+#include "../../qrexec/lib/rate.h"
 #include "../../qrexec/lib/socket.h"
 #include "../../qrexec/lib/stream.h"
 
@@ -138,15 +139,15 @@ static void finish(struct call_channel *call, struct link *link)
 	call_finish(call);
 }
 
-#define CALLS 200
+#define CALLS 144
 static struct call_channel calls[CALLS];
 static struct link links[CALLS];
 
 /*
  * All of them are open before the first one is used. Of the 128 ports that two qubes have for a direction, all can be: the
- * next call is refused, the one after an end is not.
+ * next call is refused, the one after an end is not. Dom0 runs 16 services for a qube at a time.
  */
-static void test_200_calls_of_a_qube(void **state)
+static void test_many_calls_of_a_qube(void **state)
 {
 	struct call_channel more;
 	struct link link;
@@ -160,19 +161,23 @@ static void test_200_calls_of_a_qube(void **state)
 	for (int i = 0; i < CALLS; i++)
 		check_echo(&links[i], i);
 	assert_int_equal(open_call(&more, &link, "vault", "test.Cat"), -EACCES);
+	assert_int_equal(open_call(&more, &link, "dom0", "test.Cat"), -EACCES);
 	/* Other peers have ports of their own. */
 	assert_int_equal(
 		sh("echo other | vault work test.Cat; echo dom0 | dom0 -d vault \"$U:cat\""), 0);
 	assert_string_equal(out, "other\ndom0\n");
 	finish(&calls[0], &links[0]);
+	finish(&calls[128], &links[128]);
 	while (open_call(&calls[0], &links[0], "vault", "test.Cat"))
 		usleep(10000); /* the end of a call comes to the daemon after it comes here */
+	while (open_call(&calls[128], &links[128], "dom0", "test.Cat"))
+		usleep(10000);
 	for (int i = 0; i < CALLS; i++)
 		finish(&calls[i], &links[i]);
 	compare_stock();
 }
 
-static void test_200_calls_from_dom0(void **state)
+static void test_many_calls_from_dom0(void **state)
 {
 	(void)state;
 	take_stock();
@@ -245,6 +250,48 @@ static void test_flood_of_requests(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_true(memory(processes[i]) - start[i] < 512);
 	compare_stock();
+}
+
+/* What a qube makes dom0 write and show: so much at once, then a little from time to time, and how much was left out. */
+static void test_rate(void **state)
+{
+	struct rate rate = {.burst = 3, .pause = 100};
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_true(rate_take(&rate, 1000));
+	for (int i = 0; i < 7; i++)
+		assert_false(rate_take(&rate, 1099));
+	assert_int_equal(rate_refused(&rate), 7);
+	assert_int_equal(rate_refused(&rate), 0);
+	assert_true(rate_take(&rate, 1100));
+	assert_false(rate_take(&rate, 1199));
+	/* Two pauses are two more, and what is left of a third one counts for the next. */
+	assert_true(rate_take(&rate, 1350));
+	assert_true(rate_take(&rate, 1350));
+	assert_false(rate_take(&rate, 1350));
+	assert_true(rate_take(&rate, 1400));
+	/* After a rest it is as at first, however long that was. */
+	for (int i = 0; i < 3; i++)
+		assert_true(rate_take(&rate, 1000000000000));
+	assert_false(rate_take(&rate, 1000000000000));
+}
+
+/* A qube chooses the argument of a service: its line in the log is cut. */
+static void test_log_lines_are_short(void **state)
+{
+	char *service = malloc(40000);
+
+	(void)state;
+	memset(service, 'a', 40000);
+	memcpy(service, "test.No+", 8);
+	service[39999] = '\0';
+	setenv("LIBVCHAN_URI", uri[1], 1);
+	assert_int_equal(call_service(agent_socket, "vault", service, 1, 1, &calls[0]), -EACCES);
+	free(service);
+	assert_int_equal(
+		sh("grep -c aaaa work.daemon.log; awk 'length > 600' *.daemon.log | wc -l"), 0);
+	assert_string_equal(out, "1\n0\n");
 }
 
 /* Callers that ask and are gone before they get an answer. */
@@ -336,11 +383,13 @@ static void test_dying_qube(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_200_calls_of_a_qube),
-		cmocka_unit_test(test_200_calls_from_dom0),
+		cmocka_unit_test(test_many_calls_of_a_qube),
+		cmocka_unit_test(test_many_calls_from_dom0),
 
 		cmocka_unit_test(test_half_open_connections),
+		cmocka_unit_test(test_log_lines_are_short),
 		cmocka_unit_test(test_flood_of_requests),
+		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_callers_that_leave),
 		cmocka_unit_test(test_slow_reader),
 		cmocka_unit_test(test_dying_qube),

@@ -494,7 +494,7 @@ static void test_command_errors(void **state)
 
 	write_file("empty", "", 0);
 	assert_int_equal(run(2, path("empty"), NULL, NULL), UNPACK_FAILED);
-	assert_non_null(strstr(said, "not an ELF image"));
+	assert_non_null(strstr(said, "nor an ELF image"));
 
 	/* What fails the checks leaves the old output alone, and no temporary file. */
 	write_file("kept", "old", 3);

@@ -150,7 +150,11 @@ static int run(const struct command *cmd)
 	if (rc)
 		goto out;
 	if (elf_parse_pvh(data, size, &image, &error)) {
-		rc = complain(cmd, cmd->in_path, elf_error_text(error));
+		/* What is wrong with something that was never meant to be one is not of interest. */
+		rc = complain(cmd, cmd->in_path,
+			      size < 4 || memcmp(data, "\177ELF", 4) != 0
+				      ? "neither a kernel of Linux (bzImage) nor an ELF image"
+				      : elf_error_text(error));
 		goto out;
 	}
 	rc = write_outputs(cmd, data, size, sum);
