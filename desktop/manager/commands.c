@@ -154,6 +154,10 @@ static int command_create(struct call *call)
 			    call->words[1]);
 		return fail(call);
 	}
+	/* A template's root may be put there before. */
+	if (qube_name_valid(call->words[0]) &&
+	    volumes_absent(call->manager, call->words[0], false, &call->problem))
+		return fail(call);
 	if (config_add(config, call->words[0], (enum qube_class) class, &qube, &call->problem))
 		return fail(call);
 	if (apply(call, qube, 2)) {
@@ -173,6 +177,18 @@ static bool is_start(enum job_kind kind)
 	return kind == JOB_START;
 }
 
+/* What is being copied may not change meanwhile, nor go. */
+static bool unread(struct call *call, const struct qube *qube)
+{
+	const struct job *job = job_reading(call->manager, qube->name);
+
+	if (!job)
+		return true;
+	problem_set(&call->problem, "%s is being copied to %s; try again later", qube->name,
+		    job->name);
+	return false;
+}
+
 static bool halted(struct call *call, const struct qube *qube)
 {
 	struct running running;
@@ -188,7 +204,7 @@ static int command_remove(struct call *call)
 {
 	const struct qube *qube = wanted(call);
 
-	if (!qube || !halted(call, qube) ||
+	if (!qube || !halted(call, qube) || !unread(call, qube) ||
 	    config_remove(&call->manager->config, call->words[0], &call->problem))
 		return fail(call);
 	/* First the entry: volumes without a qube are harmless, a qube without volumes is not. */
@@ -246,7 +262,9 @@ static int command_start(struct call *call)
 		problem_set(&call->problem, "%s: a disposable is started once only", qube->name);
 		return fail(call);
 	}
-	return root_is_free(call, qube) ? begin(call, JOB_START, qube, NULL) : fail(call);
+	if (!unread(call, qube) || !root_is_free(call, qube))
+		return fail(call);
+	return begin(call, JOB_START, qube, NULL);
 }
 
 /* disposable OF: makes and starts one, and prints its name. */
@@ -276,15 +294,31 @@ static int command_disposable(struct call *call)
 	return begin(call, JOB_START, qube, of);
 }
 
+static bool is_clean(enum job_kind kind)
+{
+	return kind == JOB_CLEAN;
+}
+
 static int end(struct call *call, enum job_kind kind)
 {
 	const struct qube *qube = wanted(call);
 	struct running running;
+	struct job *clean;
 
 	if (!qube)
 		return fail(call);
 	if (job_find(call->manager, qube->name, is_start)) {
 		problem_set(&call->problem, "%s is being started; try again later", qube->name);
+		return fail(call);
+	}
+	/* Its end has begun already: who asks for it, too, hears when nothing is left. */
+	clean = job_find(call->manager, qube->name, is_clean);
+	if (clean && clean->client < 0) {
+		clean->client = call->client;
+		return PENDING;
+	}
+	if (clean) {
+		problem_set(&call->problem, "%s is being shut down already", qube->name);
 		return fail(call);
 	}
 	return running_load(call->manager, qube->name, &running) ? begin(call, kind, qube, NULL)
@@ -304,6 +338,7 @@ static int command_kill(struct call *call)
 static int command_clone(struct call *call)
 {
 	const struct qube *source = wanted(call);
+	struct problem ignored = {""};
 	struct qube *qube;
 
 	if (!source || !halted(call, source))
@@ -312,9 +347,16 @@ static int command_clone(struct call *call)
 		problem_set(&call->problem, "%s: a disposable is not cloned", source->name);
 		return fail(call);
 	}
+	if (qube_name_valid(call->words[1]) &&
+	    volumes_absent(call->manager, call->words[1], true, &call->problem))
+		return fail(call);
 	if (config_clone(&call->manager->config, source, call->words[1], source->class, &qube,
 			 &call->problem))
 		return fail(call);
+	if (volumes_announce_copy(call->manager, call->words[1], &call->problem)) {
+		config_remove(&call->manager->config, call->words[1], &ignored);
+		return fail(call);
+	}
 	if (save_config(call->manager, &call->problem))
 		return fail(call);
 	return begin(call, JOB_COPY, qube, source);

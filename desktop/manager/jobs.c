@@ -20,12 +20,31 @@ struct job *job_find(const struct manager *manager, const char *name, bool (*is)
 	return NULL;
 }
 
+struct job *job_reading(const struct manager *manager, const char *name)
+{
+	struct running running;
+
+	/* A disposable has its copy when its state is there. */
+	for (struct job *job = manager->jobs; job; job = job->next)
+		if (!strcmp(job->source, name) &&
+		    (job->kind == JOB_COPY || !running_load(manager, job->name, &running)))
+			return job;
+	return NULL;
+}
+
 static int in_child(const struct manager *manager, enum job_kind kind, const struct qube *qube,
 		    const struct qube *source, struct problem *problem)
 {
+	if (kind != JOB_SHUTDOWN && kind != JOB_WATCH && !qube_lock(manager, qube->name)) {
+		problem_set(problem, "the lock of %s cannot be had: %s", qube->name,
+			    strerror(errno));
+		return -1;
+	}
 	switch (kind) {
 	case JOB_START:
-		/* A disposable begins with the private volume of what it is made of. */
+		/* A disposable begins with the private volume of what it is made of, and with nothing else. */
+		if (source)
+			volumes_remove(manager, qube->name);
 		if (source && volumes_copy(manager, source, qube, problem))
 			return -1;
 		return job_start(manager, qube, problem);
@@ -83,6 +102,8 @@ int job_begin(struct manager *manager, enum job_kind kind, const struct qube *qu
 	job->client = client;
 	job->pid_fd = pidfd_open(job->pid, 0);
 	strcpy(job->name, qube->name);
+	if (source)
+		strcpy(job->source, source->name);
 	job->next = manager->jobs;
 	manager->jobs = job;
 	return 0;
@@ -91,6 +112,11 @@ int job_begin(struct manager *manager, enum job_kind kind, const struct qube *qu
 static bool is_watch(enum job_kind kind)
 {
 	return kind == JOB_WATCH;
+}
+
+static bool is_clean(enum job_kind kind)
+{
+	return kind == JOB_CLEAN;
 }
 
 static void begin_quietly(struct manager *manager, enum job_kind kind, const struct qube *qube)
@@ -114,7 +140,8 @@ static void follow_up(struct manager *manager, const struct job *job, bool fine)
 	running_now = running_load(manager, job->name, &running);
 	if (job->kind == JOB_START && running_now && !job_find(manager, job->name, is_watch))
 		begin_quietly(manager, JOB_WATCH, qube);
-	if (job->kind == JOB_WATCH && running_now)
+	/* Once: the second one would take away what others have got by then, as devices go to the next who asks. */
+	if (job->kind == JOB_WATCH && running_now && !job_find(manager, job->name, is_clean))
 		begin_quietly(manager, JOB_CLEAN, qube);
 	if (!fine && job->kind == JOB_CLEAN)
 		fprintf(stderr, "qube-manager: %s: not cleaned up\n", job->name);
@@ -133,11 +160,6 @@ static void follow_up(struct manager *manager, const struct job *job, bool fine)
 			fprintf(stderr, "qube-manager: %s\n", problem.text);
 	}
 	write_list(manager);
-}
-
-static bool is_clean(enum job_kind kind)
-{
-	return kind == JOB_CLEAN;
 }
 
 void job_ended(struct manager *manager, struct job *job)
@@ -162,8 +184,41 @@ void job_ended(struct manager *manager, struct job *job)
 	free(job);
 }
 
+static bool is_leftover(const struct manager *manager, const struct qube *qube)
+{
+	struct running running;
+
+	if (running_load(manager, qube->name, &running) || qube_locked(manager, qube->name))
+		return false;
+	return qube->class == CLASS_DISPOSABLE || volumes_half_copied(manager, qube->name);
+}
+
+/* Disposables that ended with dom0, copies that nobody goes on with, and their files: who had to remove them is gone. */
+static void forget_leftovers(struct manager *manager)
+{
+	struct problem problem = {""};
+	bool changed = false;
+
+	for (size_t i = manager->config.count; i-- > 0;) {
+		const struct qube *qube = manager->config.qubes[i];
+		char name[QUBE_NAME_MAX + 1];
+
+		if (!is_leftover(manager, qube))
+			continue;
+		strcpy(name, qube->name);
+		volumes_remove(manager, name);
+		if (config_remove(&manager->config, name, &problem))
+			fprintf(stderr, "qube-manager: %s\n", problem.text);
+		else
+			changed = true;
+	}
+	if (changed && save_config(manager, &problem))
+		fprintf(stderr, "qube-manager: %s\n", problem.text);
+}
+
 void jobs_resume(struct manager *manager)
 {
+	forget_leftovers(manager);
 	for (size_t i = 0; i < manager->config.count; i++) {
 		const struct qube *qube = manager->config.qubes[i];
 		char socket[PATH_MAX];

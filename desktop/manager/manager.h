@@ -48,8 +48,9 @@ struct job {
 	enum job_kind kind;
 	pid_t pid;
 	int pid_fd;
-	char name[QUBE_NAME_MAX + 1];
-	int client; /* who waits for it, or -1 */
+	char name[QUBE_NAME_MAX + 1],
+		source[QUBE_NAME_MAX + 1]; /* source: whose volumes it reads, or "" */
+	int client;			   /* who waits for it, or -1 */
 };
 
 struct manager {
@@ -74,7 +75,15 @@ enum qube_state qube_state(const struct manager *manager, const struct qube *qub
 const char *state_name(enum qube_state state);
 /* What qrexec's policy knows of qubes. */
 void write_list(const struct manager *manager);
-int save_config(const struct manager *manager, struct problem *problem);
+/* What cannot be written does not hold: then the qubes are as in the file again, and pointers to them are gone. */
+int save_config(struct manager *manager, struct problem *problem);
+/*
+ * One job at a time brings a qube up or takes it down, also where the last manager's jobs go on: waits for its turn, which ends
+ * with the process. False: it cannot be had.
+ */
+bool qube_lock(const struct manager *manager, const char *name);
+/* Whether a job of another process has it. */
+bool qube_locked(const struct manager *manager, const char *name);
 
 /* ---- process.c: in jobs ---- */
 
@@ -90,8 +99,14 @@ void process_end(pid_t pid, const char *program);
 int volumes_attach(const struct manager *manager, const struct qube *qube, struct running *running,
 		   struct problem *problem);
 void volumes_detach(const struct manager *manager, const char *name, struct running *running);
+/* Of a new name there must be none yet: they would be another qube's that had it. `root`: nor that one. */
+int volumes_absent(const struct manager *manager, const char *name, bool root,
+		   struct problem *problem);
+/* Between the two, the qube is a copy that is not complete. */
+int volumes_announce_copy(const struct manager *manager, const char *name, struct problem *problem);
 int volumes_copy(const struct manager *manager, const struct qube *source,
 		 const struct qube *target, struct problem *problem);
+bool volumes_half_copied(const struct manager *manager, const char *name);
 void volumes_remove(const struct manager *manager, const char *name);
 
 /* ---- start.c: in jobs ---- */
@@ -111,6 +126,8 @@ int job_watch(const struct manager *manager, const struct qube *qube, struct pro
 /* ---- jobs.c ---- */
 
 struct job *job_find(const struct manager *manager, const char *name, bool (*is)(enum job_kind));
+/* The job that reads the qube's volumes, or NULL. */
+struct job *job_reading(const struct manager *manager, const char *name);
 /* Forks the job; `client` (or -1) hears of its outcome. -1 with a problem. */
 int job_begin(struct manager *manager, enum job_kind kind, const struct qube *qube,
 	      const struct qube *source, int client, struct problem *problem);

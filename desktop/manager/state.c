@@ -4,9 +4,11 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 void place_of(const struct manager *manager, char path[PATH_MAX], const char *format, ...)
@@ -147,11 +149,49 @@ void write_list(const struct manager *manager)
 		perror(path);
 }
 
-int save_config(const struct manager *manager, struct problem *problem)
+int save_config(struct manager *manager, struct problem *problem)
+{
+	struct problem ignored = {""};
+	struct config old;
+	char path[PATH_MAX];
+	int rc;
+
+	place_of(manager, path, "l/qubes.xml");
+	rc = config_save(&manager->config, path, manager->places.schema, REVISIONS, problem);
+	if (rc && !config_load(&old, path, manager->places.schema, &ignored)) {
+		config_finish(&manager->config);
+		manager->config = old;
+	}
+	write_list(manager);
+	return rc;
+}
+
+static int open_lock(const struct manager *manager, const char *name)
 {
 	char path[PATH_MAX];
 
-	place_of(manager, path, "l/qubes.xml");
-	write_list(manager);
-	return config_save(&manager->config, path, manager->places.schema, REVISIONS, problem);
+	place_of(manager, path, "r/state/.%s.lock", name);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+bool qube_lock(const struct manager *manager, const char *name)
+{
+	int fd = open_lock(manager, name), rc;
+
+	if (fd < 0)
+		return false;
+	do
+		rc = flock(fd, LOCK_EX);
+	while (rc && errno == EINTR);
+	return !rc;
+}
+
+bool qube_locked(const struct manager *manager, const char *name)
+{
+	int fd = open_lock(manager, name);
+	bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		close(fd);
+	return locked;
 }

@@ -186,6 +186,55 @@ static int copy_file(const struct manager *manager, const char *what, const char
 	return -1;
 }
 
+static void copy_mark(const struct manager *manager, const char *name, char path[PATH_MAX])
+{
+	place_of(manager, path, "l/qubes/%s/incomplete", name);
+}
+
+int volumes_absent(const struct manager *manager, const char *name, bool root,
+		   struct problem *problem)
+{
+	static const char *const names[] = {"private.img", "root.img"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < (root ? 2 : 1); i++) {
+		place_of(manager, path, "l/qubes/%s/%s", name, names[i]);
+		if (!access(path, F_OK)) {
+			problem_set(problem,
+				    "%s is there already, of another %s; move it away first", path,
+				    name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int volumes_announce_copy(const struct manager *manager, const char *name, struct problem *problem)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	place_of(manager, path, "l/qubes/%s", name);
+	if (make_directory(path, problem))
+		return -1;
+	copy_mark(manager, name, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		problem_set(problem, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+bool volumes_half_copied(const struct manager *manager, const char *name)
+{
+	char path[PATH_MAX];
+
+	copy_mark(manager, name, path);
+	return !access(path, F_OK);
+}
+
 int volumes_copy(const struct manager *manager, const struct qube *source,
 		 const struct qube *target, struct problem *problem)
 {
@@ -198,13 +247,17 @@ int volumes_copy(const struct manager *manager, const struct qube *source,
 		return -1;
 	if (root && owner && copy_file(manager, "root", owner->name, target->name, problem))
 		return -1;
-	return copy_file(manager, "private", source->name, target->name, problem);
+	if (copy_file(manager, "private", source->name, target->name, problem))
+		return -1;
+	copy_mark(manager, target->name, path);
+	unlink(path);
+	return 0;
 }
 
 void volumes_remove(const struct manager *manager, const char *name)
 {
-	static const char *const names[] = {"root.img", "root.img.part", "private.img",
-					    "private.img.part", "volatile.img"};
+	static const char *const names[] = {"root.img",		"root.img.part", "private.img",
+					    "private.img.part", "volatile.img",	 "incomplete"};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -44,7 +44,7 @@ static const char fake_losetup[] =
 	"--show) n=$(($(cat $T/next-loop) + 1)); echo $n >$T/next-loop\n"
 	"    for file; do :; done; echo $file >$T/loops/$n; echo $T/loops/$n ;;\n"
 	"--noheadings) for file; do :; done; grep -l -x \"$file\" $T/loops/* 2>/dev/null | head -n 1 ;;\n"
-	"--detach) rm $2 ;;\n"
+	"--detach) while [ -e $T/slow-detach ]; do sleep 0.05; done; rm $2 ;;\n"
 	"esac\n";
 
 static int setup(void **state)
@@ -175,6 +175,79 @@ static void test_disposables(void **state)
 		   "await is disp1 ''; ls lib/qubes | grep disp; qube ls | grep disp; ls loops | wc -l"),
 		0);
 	assert_string_equal(out, "in 3\n3\n0\n");
+}
+
+/* The end of a domain that was killed does not begin a second cleaning: what the first has given back others may have by then. */
+static void test_cleaned_once(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("qube start work && : >slow-detach; qube kill work & kill=$!\n"
+		   "one() { [ \"$(pgrep -P $(cat manager.pid) | wc -l)\" = 1 ]; }\n"
+		   "await test ! -e domains/$(cat next) && await one; qube kill work 2>&1; echo $?\n"
+		   "rm slow-detach; wait $kill; state work; ls loops | wc -l"),
+		0);
+	assert_string_equal(out, "work is being shut down already\n1\nHalted\n0\n");
+}
+
+/* Dom0 starts anew: of a disposable nothing is left, as nobody waits for its end any more. */
+static void test_disposables_end_with_dom0(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("d=$(qube disposable dvm); state $d; ls lib/qubes | grep -c $d; end_manager -9; "
+		   "qube-domain destroy $(cat next); kill $(pgrep -f \"$T/run.* $d\"); rm -rf run/state run/qrexec.*\n"
+		   "start_manager; qube ls | grep -c $d; ls lib/qubes | grep -c $d; grep -c $d lib/qubes.xml; rm -f loops/*"),
+		0);
+	assert_string_equal(out, "Running\n1\n0\n0\n0\n");
+}
+
+/* A qube that is copied stays as it is; half a copy is no qube. */
+static void test_interrupted_copy(void **state)
+{
+	(void)state;
+	write_file(
+		"bin/cp", 0755,
+		"#!/bin/sh\n: >$T/copying; while [ -e $T/hold ]; do sleep 0.05; done; exec /bin/cp \"$@\"\n");
+	assert_int_equal(
+		sh("mkdir -p lib/qubes/work; echo private >lib/qubes/work/private.img; : >hold\n"
+		   "qube clone work second & await test -e copying; qube start work 2>&1; qube remove work 2>&1\n"
+		   "job=$(pgrep -P $(cat manager.pid)); end_manager -9; kill -9 $job $(pgrep -P $job); wait\n"
+		   "start_manager; qube ls | grep -c second; ls lib/qubes | grep -c second; rm hold bin/cp\n"
+		   "qube clone work second && cat lib/qubes/second/private.img && ls lib/qubes/second && qube remove second"),
+		0);
+	assert_string_equal(
+		out,
+		"work is being copied to second; try again later\n"
+		"work is being copied to second; try again later\n0\n0\nprivate\nprivate.img\n");
+}
+
+/* Files that an earlier qube of the name has left do not become the new one's. */
+static void test_old_volumes_are_not_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("mkdir lib/qubes/fresh; echo secret >lib/qubes/fresh/private.img\n"
+		   "qube create fresh AppVM template=debian 2>&1; qube clone work fresh 2>&1; qube ls | grep -c fresh; "
+		   "cat lib/qubes/fresh/private.img; rm -r lib/qubes/fresh; "
+		   "qube create fresh AppVM template=debian && qube remove fresh"),
+		0);
+	assert_non_null(strstr(out, "move it away first\n"));
+	assert_non_null(strstr(strstr(out, "first\n") + 6, "move it away first\n0\nsecret\n"));
+}
+
+/* What could not be written holds neither here nor for the policy. */
+static void test_change_that_is_not_saved(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		sh("mkdir lib/qubes.xml.new; qube prefs work label red 2>&1; qube prefs work label; "
+		   "grep -c '^work .*label=blue' run/qubes.list; qube create other AppVM template=debian 2>/dev/null; "
+		   "qube remove vault 2>/dev/null; qube ls | grep -c -e other -e vault; rmdir lib/qubes.xml.new; "
+		   "qube prefs work label red && qube prefs work label && qube prefs work label blue"),
+		0);
+	assert_non_null(strstr(out, "qubes.xml: "));
+	assert_non_null(strstr(out, "\nblue\n1\n1\nred\n"));
 }
 
 static void test_preferences(void **state)
@@ -311,6 +384,11 @@ int main(void)
 		cmocka_unit_test(test_crash_of_the_manager),
 		cmocka_unit_test(test_agent_starts_anew),
 		cmocka_unit_test(test_disposables),
+		cmocka_unit_test(test_cleaned_once),
+		cmocka_unit_test(test_disposables_end_with_dom0),
+		cmocka_unit_test(test_interrupted_copy),
+		cmocka_unit_test(test_old_volumes_are_not_taken),
+		cmocka_unit_test(test_change_that_is_not_saved),
 		cmocka_unit_test(test_preferences),
 		cmocka_unit_test(test_clone_and_remove),
 		cmocka_unit_test(test_session),
