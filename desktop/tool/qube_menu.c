@@ -54,14 +54,31 @@ static void run_and_tell(char **argv)
 	_exit(1);
 }
 
+/* The gui-daemon of the qube lets the window that the user waits for have the keyboard. */
+static void expect_window(const char *qube)
+{
+	char *text = g_strdup_printf("%s %" G_GINT64_FORMAT, qube,
+				     g_get_real_time() / G_USEC_PER_SEC);
+
+	gdk_property_change(gdk_get_default_root_window(),
+			    gdk_atom_intern("_QUBES_LAUNCHED", FALSE),
+			    gdk_atom_intern("STRING", FALSE), 8, GDK_PROP_MODE_REPLACE,
+			    (const guchar *)text, (int)strlen(text));
+	gdk_display_flush(gdk_display_get_default());
+	g_free(text);
+}
+
 /* What is started goes on when the menu is gone. */
 static void on_item(GtkWidget *item, gpointer unused)
 {
 	char **argv = g_object_get_data(G_OBJECT(item), "argv");
 	const char *starts = g_object_get_data(G_OBJECT(item), "starts");
-	pid_t pid = fork();
+	pid_t pid;
 
 	(void)unused;
+	if (!strcmp(argv[1], "run") && argv[2][0] != '-')
+		expect_window(argv[2]);
+	pid = fork();
 	if (pid == 0 && fork() == 0) {
 		setsid();
 		/* That takes a while, and nothing is seen of it. */

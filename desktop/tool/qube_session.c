@@ -8,10 +8,18 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* A daemon that ends by itself, with its qube still running, comes back; so many milliseconds after its start at the earliest. */
-#define AGAIN 2000
+/*
+ * A daemon that ends by itself, with its qube still running, comes back; so many milliseconds after its start at the earliest. Where that
+ * happens again and again, as with an agent that breaks the rules, it is done more and more seldom: each time there is a message.
+ */
+#define AGAIN	  2000
+#define AGAIN_MAX 60000
+
+/* Exit code of gui-daemon(1): the agent did not come in time. */
+#define SILENT 5
 
 static struct session {
 	const char *run, *program;
@@ -20,6 +28,8 @@ static struct session {
 static pid_t start(void *data, struct follow_qube *qube)
 {
 	char domain[16], list[PATH_MAX];
+	/* That there is no agent has been said: the next one waits for it. */
+	const char *set = qube->own ? "startup_timeout=0" : NULL;
 	pid_t pid = follow_fork();
 
 	(void)data;
@@ -28,9 +38,17 @@ static pid_t start(void *data, struct follow_qube *qube)
 	snprintf(domain, sizeof(domain), "%d", qube->domain);
 	snprintf(list, sizeof(list), "%s/" FOLLOW_LIST, session.run);
 	execlp(session.program, "gui-daemon", "--domain", domain, "--name", qube->name, "--label",
-	       qube->label, "--qubes", list, NULL);
+	       qube->label, "--qubes", list, set ? "--set" : NULL, set, NULL);
 	fprintf(stderr, "qube-session: %s: %s\n", session.program, strerror(errno));
 	_exit(127);
+}
+
+static void ended(void *data, struct follow_qube *qube, int status, bool last)
+{
+	(void)data;
+	(void)last;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SILENT)
+		qube->own = &session;
 }
 
 static int usage(FILE *to)
@@ -45,8 +63,8 @@ int main(int argc, char **argv)
 					      {"gui-daemon", required_argument, NULL, 'g'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
-	static const struct follow_calls calls = {.start = start, .fd = -1};
-	struct follow_options options = {"qube-session", NULL, AGAIN, 0};
+	static const struct follow_calls calls = {.start = start, .ended = ended, .fd = -1};
+	struct follow_options options = {"qube-session", NULL, AGAIN, 0, AGAIN_MAX};
 	struct follow *follow;
 	int option, rc;
 

@@ -48,6 +48,16 @@ void clipboard_close(struct clipboard *clipboard)
 	clipboard->data = clipboard->source = -1;
 }
 
+uint64_t clipboard_stamp(const struct clipboard *clipboard)
+{
+	struct stat st;
+
+	/* The source is written with each change, see clipboard_store() and clipboard_take(). */
+	if (fstat(clipboard->source, &st))
+		return 1;
+	return ((uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec) | 1;
+}
+
 static int lock(struct clipboard *clipboard)
 {
 	while (flock(clipboard->data, LOCK_EX))

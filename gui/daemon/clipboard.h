@@ -16,6 +16,8 @@ struct clipboard {
 /* Where the files are, the names of Qubes OS below it: qubes-clipboard.bin and qubes-clipboard.bin.source. */
 int clipboard_open(struct clipboard *clipboard, const char *directory);
 void clipboard_close(struct clipboard *clipboard);
+/* Differs after each change by whomever. 0 is never one. */
+uint64_t clipboard_stamp(const struct clipboard *clipboard);
 
 /* Replaces what is there; empty wipes it. 0 or -errno. */
 int clipboard_store(struct clipboard *clipboard, const char *source, const char *text,

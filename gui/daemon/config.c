@@ -36,6 +36,7 @@ static const struct setting {
 	{"events_max_delay", NUMBER, offsetof(struct config, events_max_delay), 0, 5000},
 	{"frame_width", NUMBER, offsetof(struct config, frame_width), 1, 32},
 	{"fullscreen_sequence", SHORTCUT, offsetof(struct config, fullscreen), 0, 0},
+	{"keyboard_rest", NUMBER, offsetof(struct config, keyboard_rest), 0, 3600000},
 	{"log_level", SIGNED, offsetof(struct config, log_level), 0, 3},
 	{"max_clipboard_size", NUMBER, offsetof(struct config, max_clipboard_size), 256,
 	 GUI_CLIPBOARD_MAX},
@@ -75,6 +76,7 @@ void config_defaults(struct config *config)
 	config->startup_timeout = 45;
 	config->max_clipboard_size = 64000;
 	config->frame_width = 3;
+	config->keyboard_rest = 5000;
 	config->log_level = 1;
 }
 

@@ -35,6 +35,7 @@ struct config {
 	unsigned int startup_timeout;  /* seconds */
 	uint32_t max_clipboard_size;   /* bytes */
 	unsigned int events_max_delay; /* milliseconds */
+	unsigned int keyboard_rest;    /* milliseconds; see guid.conf(5) */
 	unsigned int frame_width;      /* pixels of the frame around windows */
 	int log_level;
 };

@@ -6,6 +6,8 @@
 
 #include "model_internal.h"
 
+#define HINTS_PLACE (GUI_HINT_USER_POSITION | GUI_HINT_POSITION)
+
 /* A handler gets a window that exists, except those of CREATE and CLIPBOARD_DATA. */
 typedef int handler_fn(struct model *model, struct window *window, const struct gui_header *header,
 		       const void *untrusted_body);
@@ -166,7 +168,9 @@ static int on_map(struct model *model, struct window *window, const struct gui_h
 	window->override_redirect = untrusted.override_redirect != 0;
 	check_override(model, window);
 	window->mapped = true;
-	if (keep_on_screen(model, window)) {
+	/* Where nobody wished for a place the window manager looks for one, see model_user_placed(). */
+	if (keep_on_screen(model, window) ||
+	    model_keep_in_sight(model, window, window->hints.flags & HINTS_PLACE)) {
 		model->ops->place(model->view, window);
 		model->ops->show(model->view, window);
 		return model_send_configure(model, window);
@@ -194,20 +198,29 @@ static int on_unmap(struct model *model, struct window *window, const struct gui
 	return 0;
 }
 
+/* Beyond what the user has seen of it. */
+static bool reaches_out(const struct rect *old, const struct rect *rect)
+{
+	return rect->x != old->x || rect->y != old->y || rect->width > old->width ||
+	       rect->height > old->height;
+}
+
 /* The agent moves or resizes the window. */
 static int apply_configure(struct model *model, struct window *window, const struct rect *rect)
 {
-	bool moved;
+	bool moved, out = reaches_out(&window->rect, rect);
 
 	window->rect = *rect;
 	if (window->mapped && window->override_redirect && !check_override(model, window)) {
 		/* It grew: from now on it is one for the window manager. */
 		model->ops->hide(model->view, window);
+		moved = model_keep_in_sight(model, window, true);
 		model->ops->place(model->view, window);
 		model->ops->show(model->view, window);
-		return 0;
+		return moved ? model_send_configure(model, window) : 0;
 	}
-	moved = window->mapped && keep_on_screen(model, window);
+	moved = window->mapped && (keep_on_screen(model, window) ||
+				   (out && model_keep_in_sight(model, window, true)));
 	if (window->id != GUI_WINDOW_SCREEN)
 		model->ops->place(model->view, window);
 	return moved ? model_send_configure(model, window) : 0;

@@ -272,6 +272,38 @@ int model_user_place(struct model *model, struct window *window, const struct re
 	return model_send_configure(model, window);
 }
 
+static void fit(int32_t *at, uint32_t *size, int32_t area_at, uint32_t area_size, bool place)
+{
+	if (*size > area_size)
+		*size = area_size;
+	if (!place)
+		return;
+	if (*at > area_at + (int32_t)(area_size - *size))
+		*at = area_at + (int32_t)(area_size - *size);
+	if (*at < area_at)
+		*at = area_at;
+}
+
+bool model_keep_in_sight(struct model *model, struct window *window, bool place)
+{
+	struct rect *rect = &window->rect, old = *rect, area;
+
+	if (window->override_redirect || window->docked || window->id == GUI_WINDOW_SCREEN)
+		return false;
+	model->ops->area(model->view, window, &area);
+	fit(&rect->x, &rect->width, area.x, area.width, place);
+	fit(&rect->y, &rect->height, area.y, area.height, place);
+	return memcmp(&old, rect, sizeof(old)) != 0;
+}
+
+int model_user_placed(struct model *model, struct window *window)
+{
+	if (!model_keep_in_sight(model, window, true))
+		return 0;
+	model->ops->place(model->view, window);
+	return model_send_configure(model, window);
+}
+
 int model_user_state(struct model *model, struct window *window, uint32_t state)
 {
 	struct gui_flags flags;

@@ -67,6 +67,8 @@ struct view_ops {
 	void (*damage)(void *view, struct window *window, const struct rect *rect);
 	/* The mapping is about to go: nothing of it may be used any more. */
 	void (*image_gone)(void *view, struct window *window);
+	/* Where the contents of a managed window have to be for all of its frame and title to be in sight. */
+	void (*area)(void *view, struct window *window, struct rect *ret_area);
 	/* The area that override-redirect windows are measured against. */
 	void (*work_area)(void *view, uint32_t *ret_width, uint32_t *ret_height);
 	/* Text that was asked for with model_user_copy(); NULL: more than the limit. */
@@ -145,6 +147,8 @@ int model_user_focus(struct model *model, struct window *window, bool in, uint32
 int model_user_elsewhere(struct model *model);
 /* The window has this place now, by the user or the window manager. */
 int model_user_place(struct model *model, struct window *window, const struct rect *rect);
+/* The window manager has found a place for a new window, which model_user_place() has told. */
+int model_user_placed(struct model *model, struct window *window);
 /* The states that the window has now, of GUI_FLAG_FULLSCREEN, GUI_FLAG_MINIMIZE, VIEW_MAXIMIZE. */
 int model_user_state(struct model *model, struct window *window, uint32_t state);
 int model_user_close(struct model *model, struct window *window);

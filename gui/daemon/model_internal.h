@@ -12,4 +12,11 @@ int model_send(struct model *model, uint32_t type, uint32_t window, const void *
 	       size_t length);
 int model_send_configure(struct model *model, struct window *window);
 
+/*
+ * A window that covers the screen with its frame beyond the edges could show a desktop of its own, with questions that nobody has
+ * asked. So all of it is in sight, as far as there is room, wherever the qube puts it; the user may move it elsewhere. Without
+ * `place` only its size counts. True if that changed something.
+ */
+bool model_keep_in_sight(struct model *model, struct window *window, bool place);
+
 #endif

@@ -29,6 +29,7 @@ struct session {
 	struct model model;
 	struct delay *delay;
 	struct clipboard clipboard;
+	uint64_t stamp; /* of the clipboard when the user asked for a copy */
 	GHashTable *warned;
 	GMainLoop *loop;
 	guint again, timeout;
@@ -209,6 +210,7 @@ static void on_copy(void *ctx, struct window *window)
 	struct session *session = ctx;
 	int rc = model_user_copy(&session->model, window);
 
+	session->stamp = clipboard_stamp(&session->clipboard);
 	if (rc)
 		on_failed(session, rc);
 }
@@ -228,6 +230,13 @@ static void on_clipboard(void *ctx, const char *text, uint32_t length)
 			 length >= GUI_CLIPBOARD_BIG ? GUI_CLIPBOARD_MAX : length,
 			 session->options->config.max_clipboard_size);
 		say(session, said, 0);
+		return;
+	}
+	/* A qube could wait with its answer until the user has copied something else, and put its text in the place of that. */
+	if (clipboard_stamp(&session->clipboard) != session->stamp) {
+		say(session,
+		    "Nothing was copied: its answer came after the clipboard between qubes had changed.",
+		    0);
 		return;
 	}
 	rc = clipboard_store(&session->clipboard, session->options->name, text, length);

@@ -4,11 +4,15 @@
 
 #include <X11/Xatom.h>
 #include <X11/Xutil.h>
+#include <X11/extensions/sync.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BACKGROUND 0x808080u /* where a window has no picture yet */
+
+/* A program that was started in the menu may take so long to show its window. */
+#define LAUNCH_SECONDS 60
 
 void view_result(struct view *view, int code)
 {
@@ -158,6 +162,73 @@ static void on_place(void *ctx, struct window *window)
 	view_place_inner(frame);
 }
 
+/* So many numbers of a property; false: it has fewer, or there is none. */
+static bool get_longs(struct view *view, Window window, const char *name, Atom wanted, long count,
+		      long values[])
+{
+	Atom atom = gdk_x11_get_xatom_by_name_for_display(view->display, name), type;
+	unsigned long got = 0, left;
+	unsigned char *data = NULL;
+	int format;
+	bool good;
+
+	good = XGetWindowProperty(view->x, window, atom, 0, count, False, wanted, &type, &format,
+				  &got, &left, &data) == Success &&
+	       data && format == 32 && got == (unsigned long)count;
+	if (good)
+		memcpy(values, data, (size_t)count * sizeof(long));
+	if (data)
+		XFree(data);
+	return good;
+}
+
+/* Sizes and places of a desktop are below this, whatever a property says. */
+static long bound(long value, long least)
+{
+	return value < least ? least : value > 32767 ? 32767 : value;
+}
+
+/* The whole work area, or without one the screen: x, y, width, height. */
+static void get_work_area(struct view *view, long area[4])
+{
+	uint32_t width, height;
+
+	if (get_longs(view, view->root, "_NET_WORKAREA", XA_CARDINAL, 4, area))
+		return;
+	view_screen(view, &width, &height);
+	area[0] = area[1] = 0;
+	area[2] = (long)width;
+	area[3] = (long)height;
+}
+
+static void on_area(void *ctx, struct window *window, struct rect *ret_area)
+{
+	const struct frame *frame = window->view;
+	struct view *view = ctx;
+	long own = (long)view->options.config->frame_width, area[4];
+	long extents[4] = {0, 0, 0, 0}; /* of the window manager: left, right, top, bottom */
+
+	get_work_area(view, area);
+	/* Before it is shown nobody knows them; they are looked at when it stands. */
+	(void)get_longs(view, GDK_WINDOW_XID(frame->outer), "_NET_FRAME_EXTENTS", XA_CARDINAL, 4,
+			extents);
+	for (int i = 0; i < 4; i++) {
+		area[i] = bound(area[i], 0);
+		extents[i] = bound(extents[i], 0) + own;
+	}
+	*ret_area = (struct rect){
+		.x = (int32_t)(area[0] + extents[0]),
+		.y = (int32_t)(area[1] + extents[2]),
+		.width = (uint32_t)bound(area[2] - extents[0] - extents[1], 1),
+		.height = (uint32_t)bound(area[3] - extents[2] - extents[3], 1),
+	};
+}
+
+static int lower(uint32_t a, uint32_t b)
+{
+	return (int)(a < b ? a : b);
+}
+
 static void on_describe(void *ctx, struct window *window)
 {
 	struct view *view = ctx;
@@ -166,13 +237,17 @@ static void on_describe(void *ctx, struct window *window)
 	int extra = 2 * (int)view->options.config->frame_width;
 	GdkGeometry geometry = {.win_gravity = GDK_GRAVITY_STATIC};
 	GdkWindowHints mask = GDK_HINT_WIN_GRAVITY;
+	struct rect area = {0};
 	XClassHint class_hint = {.res_name = window->instance, .res_class = window->class_name};
 
 	if (window->id == GUI_WINDOW_SCREEN)
 		return;
+	/* Neither may the window manager have to make it larger than can be seen. */
+	if (hints->flags & (GUI_HINT_MIN_SIZE | GUI_HINT_BASE_SIZE))
+		on_area(view, window, &area);
 	if (hints->flags & GUI_HINT_MIN_SIZE) {
-		geometry.min_width = (int)hints->min_width + extra;
-		geometry.min_height = (int)hints->min_height + extra;
+		geometry.min_width = lower(hints->min_width, area.width) + extra;
+		geometry.min_height = lower(hints->min_height, area.height) + extra;
 		mask |= GDK_HINT_MIN_SIZE;
 	}
 	if (hints->flags & GUI_HINT_MAX_SIZE) {
@@ -186,8 +261,8 @@ static void on_describe(void *ctx, struct window *window)
 		mask |= GDK_HINT_RESIZE_INC;
 	}
 	if (hints->flags & GUI_HINT_BASE_SIZE) {
-		geometry.base_width = (int)hints->base_width + extra;
-		geometry.base_height = (int)hints->base_height + extra;
+		geometry.base_width = lower(hints->base_width, area.width) + extra;
+		geometry.base_height = lower(hints->base_height, area.height) + extra;
 		mask |= GDK_HINT_BASE_SIZE;
 	} else if (hints->flags & GUI_HINT_INCREMENT) {
 		geometry.base_width = geometry.base_height = extra;
@@ -208,13 +283,85 @@ static void on_describe(void *ctx, struct window *window)
 	XSetClassHint(view->x, GDK_WINDOW_XID(frame->outer), &class_hint);
 }
 
-/* A qube that the user is not working with must not take the keyboard with a new window. */
+/* Whether the user has not touched anything for a while: he is not in the middle of a word. */
+static bool user_rests(struct view *view)
+{
+	unsigned int rest = view->options.config->keyboard_rest;
+	XSyncValue idle;
+
+	return !rest ||
+	       (view->idle_counter && XSyncQueryCounter(view->x, view->idle_counter, &idle) &&
+		(XSyncValueHigh32(idle) > 0 || XSyncValueLow32(idle) >= rest));
+}
+
+/* Whether he has just started something in this qube from dom0's menu: "NAME SECONDS" of the clock. Counts once. */
+static bool user_expects(struct view *view)
+{
+	const char *name = view->options.name;
+	Atom atom = gdk_x11_get_xatom_by_name_for_display(view->display, "_QUBES_LAUNCHED"), type;
+	unsigned long count = 0, left;
+	unsigned char *data = NULL;
+	size_t length = strlen(name);
+	bool expects = false;
+	gint64 age;
+	int format;
+
+	if (XGetWindowProperty(view->x, view->root, atom, 0, 32, False, XA_STRING, &type, &format,
+			       &count, &left, &data) == Success &&
+	    data && format == 8 && count > length + 1 && !memcmp(data, name, length) &&
+	    data[length] == ' ') {
+		age = g_get_real_time() / G_USEC_PER_SEC -
+		      g_ascii_strtoll((const char *)data + length + 1, NULL, 10);
+		expects = age >= 0 && age <= LAUNCH_SECONDS;
+		XDeleteProperty(view->x, view->root, atom);
+	}
+	if (data)
+		XFree(data);
+	return expects;
+}
+
+/*
+ * What the user types must not go to a window that came up between two keys: while another window is active, and in use, a qube
+ * gets the keyboard only when the user says so.
+ */
+static bool may_take_keyboard(struct view *view)
+{
+	long active = 0;
+	GdkWindow *own;
+
+	if (view->model->has_focus ||
+	    !get_longs(view, view->root, "_NET_ACTIVE_WINDOW", XA_WINDOW, 1, &active) || !active)
+		return true;
+	own = gdk_x11_window_lookup_for_display(view->display, (Window)active);
+	return (own && g_hash_table_contains(view->by_outer, own)) || user_rests(view);
+}
+
+/* 0 is for a window that does not want the keyboard when it appears (EWMH, _NET_WM_USER_TIME). */
 static void set_user_time(struct frame *frame)
 {
 	struct view *view = frame->view;
 
-	if (view->last_time && !view->model->has_focus)
+	if (frame->window->override_redirect)
+		return;
+	if (user_expects(view))
+		gdk_x11_window_set_user_time(frame->outer, gdk_x11_get_server_time(frame->outer));
+	else if (!may_take_keyboard(view))
+		gdk_x11_window_set_user_time(frame->outer, 0);
+	else if (view->last_time && !view->model->has_focus)
 		gdk_x11_window_set_user_time(frame->outer, view->last_time);
+}
+
+/* The agent shows what is shown already: a window that was minimised comes back. */
+static void show_again(struct frame *frame)
+{
+	bool iconified = gdk_window_get_state(frame->outer) & GDK_WINDOW_STATE_ICONIFIED;
+
+	if (!iconified)
+		return;
+	if (user_expects(frame->view) || may_take_keyboard(frame->view))
+		gdk_window_deiconify(frame->outer);
+	else
+		gdk_window_set_urgency_hint(frame->outer, TRUE);
 }
 
 /* Whether there is a window manager, which will say where the window stands (EWMH, _NET_SUPPORTING_WM_CHECK). */
@@ -242,7 +389,7 @@ static void on_show(void *ctx, struct window *window)
 	struct rect all = {.width = window->rect.width, .height = window->rect.height};
 
 	if (frame->shown) {
-		gdk_window_deiconify(frame->outer);
+		show_again(frame);
 		return;
 	}
 	gdk_window_set_override_redirect(frame->outer, window->override_redirect);
@@ -337,21 +484,11 @@ void view_screen(const struct view *view, uint32_t *ret_width, uint32_t *ret_hei
 
 static void on_work_area(void *ctx, uint32_t *ret_width, uint32_t *ret_height)
 {
-	struct view *view = ctx;
-	Atom name = gdk_x11_get_xatom_by_name_for_display(view->display, "_NET_WORKAREA"), type;
-	unsigned long count, left;
-	unsigned char *data = NULL;
-	int format;
+	long area[4];
 
-	view_screen(view, ret_width, ret_height);
-	if (XGetWindowProperty(view->x, view->root, name, 0, 4, False, XA_CARDINAL, &type, &format,
-			       &count, &left, &data) == Success &&
-	    data && format == 32 && count == 4) {
-		*ret_width = (uint32_t)((long *)(void *)data)[2];
-		*ret_height = (uint32_t)((long *)(void *)data)[3];
-	}
-	if (data)
-		XFree(data);
+	get_work_area(ctx, area);
+	*ret_width = (uint32_t)area[2];
+	*ret_height = (uint32_t)area[3];
 }
 
 static void on_clipboard(void *ctx, const char *text, uint32_t length)
@@ -380,6 +517,7 @@ static const struct view_ops operations = {
 	.cursor = on_cursor,
 	.damage = on_damage,
 	.image_gone = on_image_gone,
+	.area = on_area,
 	.work_area = on_work_area,
 	.clipboard = on_clipboard,
 	.warn = on_warn,
@@ -437,6 +575,23 @@ static const char *check_display(struct view *view)
 	return NULL;
 }
 
+/* SYNC, X Consortium standard: counters of the server have names. */
+static void find_idle_counter(struct view *view)
+{
+	XSyncSystemCounter *counters;
+	int event, error, major, minor, count = 0, i;
+
+	if (!XSyncQueryExtension(view->x, &event, &error) ||
+	    !XSyncInitialize(view->x, &major, &minor))
+		return;
+	counters = XSyncListSystemCounters(view->x, &count);
+	for (i = 0; i < count; i++)
+		if (!strcmp(counters[i].name, "IDLETIME"))
+			view->idle_counter = counters[i].counter;
+	if (counters)
+		XSyncFreeSystemCounterList(counters);
+}
+
 struct view *view_create(const struct view_options *options, const struct view_actions *actions,
 			 void *ctx, const char **ret_problem)
 {
@@ -468,6 +623,7 @@ struct view *view_create(const struct view_options *options, const struct view_a
 		view_destroy(view);
 		return NULL;
 	}
+	find_idle_counter(view);
 	view->icon = icon_load(options->icon, options->color);
 	g_signal_connect(gdk_display_get_default_screen(display), "size-changed",
 			 G_CALLBACK(on_screen), view);

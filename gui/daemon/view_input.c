@@ -147,6 +147,7 @@ static void on_property(struct frame *frame, const GdkEventProperty *event)
 		gdk_window_get_origin(frame->outer, &x, &y);
 		stands_at(frame, x, y, gdk_window_get_width(frame->outer),
 			  gdk_window_get_height(frame->outer));
+		view_result(view, model_user_placed(view->model, frame->window));
 	}
 	if (data)
 		XFree(data);

@@ -41,8 +41,9 @@ struct view {
 	GtkWidget *bar; /* the way back from fullscreen */
 	struct frame *fullscreen;
 	GdkPixbuf *icon;
-	guint32 last_time;     /* of the user's last event in this qube's windows, X11 time */
-	int xi_opcode;	       /* of the events of the X Input extension; 0: the display has none */
+	guint32 last_time; /* of the user's last event in this qube's windows, X11 time */
+	XID idle_counter; /* how long the user has touched nothing; None: the display does not say */
+	int xi_opcode;	  /* of the events of the X Input extension; 0: the display has none */
 	unsigned int popups;   /* that are shown: presses elsewhere matter */
 	struct frame *entered; /* the pointer is in its inner window; NULL: elsewhere */
 	uint32_t swallowed;    /* keycode of a shortcut whose release is still to come */

@@ -17,9 +17,13 @@
 
 #define MONITORS_MAX 16	  /* an agent takes no more */
 #define TEXT_SIZE    1024 /* for MONITORS_MAX lines */
-/* A call that fails, as the qube is not ready, is repeated after so many milliseconds, so often. */
+/*
+ * A call that fails, as the qube is not ready, is repeated after so many milliseconds, then more and more seldom: its agent may
+ * come late. After so many of them that is said.
+ */
 #define AGAIN	     5000
-#define TRIES_MAX    12
+#define AGAIN_MAX    60000
+#define TRIES_TOLD   12
 #define NO_SERVICE   127
 
 static const char call[] = "DEFAULT:QUBESRPC qubes.SetMonitorLayout dom0";
@@ -27,6 +31,7 @@ static const char call[] = "DEFAULT:QUBESRPC qubes.SetMonitorLayout dom0";
 /* What a qube knows, and what it is being told. */
 struct knowledge {
 	char told[TEXT_SIZE], telling[TEXT_SIZE];
+	unsigned int failed; /* calls in a row */
 };
 
 static struct state {
@@ -127,12 +132,16 @@ static void ended(void *data, struct follow_qube *qube, int status, bool last)
 	struct knowledge *known = qube->own;
 
 	(void)data;
+	(void)last;
 	/* A qube without the service, as one with Windows, is left alone. */
-	if (code == 0 || code == NO_SERVICE)
+	if (code == 0 || code == NO_SERVICE) {
 		strcpy(known->told, known->telling);
-	else if (last)
-		fprintf(stderr, "gui-monitor-layout: %s does not take the layout of monitors: %d\n",
+		known->failed = 0;
+	} else if (++known->failed == TRIES_TOLD) {
+		fprintf(stderr,
+			"gui-monitor-layout: %s does not take the layout of monitors: %d; it is asked again from time to time\n",
 			qube->name, code);
+	}
 }
 
 static void take_events(void *data)
@@ -190,7 +199,7 @@ int main(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	struct follow_calls calls = {comes, goes, wants, tell, ended, take_events, -1};
-	struct follow_options options = {"gui-monitor-layout", NULL, AGAIN, TRIES_MAX};
+	struct follow_options options = {"gui-monitor-layout", NULL, AGAIN, 0, AGAIN_MAX};
 	int option, rc;
 
 	state.run = "/run/qubes";

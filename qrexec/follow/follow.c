@@ -134,6 +134,22 @@ static bool may_try(const struct follow *follow, const struct member *member)
 	return !follow->options->tries || member->tries < follow->options->tries;
 }
 
+/* From the start of the child that begins now. */
+static int64_t pause_of(const struct follow *follow, struct member *member, int64_t at)
+{
+	const struct follow_options *options = follow->options;
+	int64_t pause = options->pause;
+
+	if (!options->longest)
+		return pause;
+	/* `again` is a pause behind the start of the last one. */
+	if (member->tries && at - member->again > options->longest)
+		member->tries = 0;
+	for (unsigned int i = 0; i < member->tries && pause < options->longest; i++)
+		pause *= 2;
+	return pause < options->longest ? pause : options->longest;
+}
+
 int64_t follow_start_due(struct follow *follow, int64_t at)
 {
 	const struct follow_calls *calls = follow->calls;
@@ -145,7 +161,7 @@ int64_t follow_start_due(struct follow *follow, int64_t at)
 		    (calls->wants && !calls->wants(follow->data, &member->qube)))
 			continue;
 		if (!member->tries || at >= member->again) {
-			member->again = at + follow->options->pause;
+			member->again = at + pause_of(follow, member, at);
 			member->tries++;
 			pid = calls->start(follow->data, &member->qube);
 			if (pid > 0) {

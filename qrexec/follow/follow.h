@@ -37,6 +37,8 @@ struct follow_options {
 	/* Milliseconds from the start of a child to the start of the next one, if it is still wanted. */
 	int64_t pause;
 	unsigned int tries; /* how many children one after the other; 0: without end */
+	/* The pause is twice as long after each child, up to this; one that lasts for longer makes it short again. 0: always the same. */
+	int64_t longest;
 };
 
 #define FOLLOW_LIST "qubes.list"

@@ -4,9 +4,10 @@ import os
 import random
 import re
 import struct
+import time
 
 from .agent import NUMBERS, Buffer, Gone
-from .daemon_checks import BLUE, GREEN, YELLOW, place, same, settle
+from .daemon_checks import BLUE, GREEN, PLACED, YELLOW, place, same, settle
 
 # Lengths of bodies, by the protocol.
 LENGTHS = {"CREATE": 24, "DESTROY": 0, "MAP": 8, "UNMAP": 0, "CONFIGURE": 20, "SHMIMAGE": 16, "WMNAME": 128,
@@ -189,6 +190,115 @@ def frame_stays(bed):
             same(f"frame at {x},{y}", picture[x, y], daemon.color)
 
 
+def cover(bed):
+    """A window with its frame beyond the edges of the screen, by its place, its size, and the least size that it says it has."""
+    agent = bed.daemon().agent
+
+    def in_sight():
+        number = bed.desktop.find("[work] cover")
+        x, y, width, height = bed.desktop.geometry(number)
+        extents = re.search(r"= (\d+), (\d+), (\d+), (\d+)", bed.desktop.property(number, "_NET_FRAME_EXTENTS"))
+        if not extents:
+            return False
+        left, right, top, bottom = map(int, extents.groups())
+        return top > 5 and x >= left and y >= top and x + width + right <= 1280 and y + height + bottom <= 800
+
+    agent.create(1, -100, -100, 1480, 1000)
+    agent.hints(1, PLACED, minimum=(1480, 1000), base=(1300, 900), increment=(50, 50))
+    agent.title(1, "cover")
+    agent.image(1, 1480, 1000, BLUE)
+    agent.map(1)
+    agent.damage(1, 0, 0, 1480, 1000)
+    bed.desktop.until(in_sight, "its frame is out of sight")
+    # Each answer of the daemon is acknowledged, and then it tries again; once without a wish for a place.
+    for turn in range(4):
+        agent.sync(1)
+        message = None
+        while message is None or message.kind != "WINDOW_DUMP_ACK":
+            message = agent.receive()
+            if message.kind == "CONFIGURE":
+                agent.configure(1, *(message[name] for name in ("x", "y", "width", "height")))
+        agent.configure(1, -100, -100 * turn, 1480, 1000)
+        if turn == 2:
+            agent.send("UNMAP", 1)
+            agent.hints(1, 0)
+            agent.configure(1, -50, -50, 1400, 1000)
+            agent.map(1)
+        agent.expect("CONFIGURE", 1)
+        bed.desktop.until(in_sight, f"its frame is out of sight after another {turn}")
+
+
+def keys_stay(bed):
+    """A window that comes up while the user types elsewhere does not get the keys; one that he has asked for does."""
+    options = ["-o", "keyboard_rest=3600000"]
+    good = bed.daemon(name="mail", label="blue", domain=9, options=options)
+    place(good.agent, 1, 500, 100, 300, 200, GREEN, "good")
+    number = settle(bed, good.agent, 1, "[mail] good", (500, 100, 300, 200))
+    active = rf"_NET_ACTIVE_WINDOW.* {int(number):#x}\b"
+
+    def type_there(what):
+        if not re.search(active, bed.desktop.run("xprop", "-root", "_NET_ACTIVE_WINDOW")):
+            raise AssertionError(f"another window is active: {what}")
+        bed.desktop.do("key", "a")
+        good.agent.expect("KEYPRESS", 1, keycode=38)
+
+    bed.desktop.do("windowactivate", "--sync", number)
+    type_there("before")
+    evil = bed.daemon(options=options)
+    for window in (1, 2):
+        place(evil.agent, window, 100, 60 + 240 * window, 200, 200, BLUE, f"evil {window}", transient=window - 1)
+        settle(bed, evil.agent, window, f"[work] evil {window}", (100, 60 + 240 * window, 200, 200))
+        type_there(f"window {window}")
+    evil.agent.flags(1, on=4)
+    same("minimised", evil.agent.expect("WINDOW_FLAGS", 1)["set"], 4)
+    for _ in range(3):
+        evil.agent.map(1)
+    bed.desktop.until(lambda: "urgency hint" in bed.desktop.property(bed.desktop.find("[work] evil 1"), "WM_HINTS"), "nobody is told")
+    type_there("minimised, and shown again")
+    # The user starts something in its qube, by dom0's menu. The window manager still refuses for a second after a key.
+    window = 10
+
+    def wanted():
+        nonlocal window
+        window += 1
+        bed.desktop.run("xprop", "-root", "-f", "_QUBES_LAUNCHED", "8s", "-set", "_QUBES_LAUNCHED", f"work {int(time.time())}")
+        place(evil.agent, window, 800, 100, 200, 200, BLUE, f"wanted {window}")
+        shown = settle(bed, evil.agent, window, f"[work] wanted {window}", (800, 100, 200, 200))
+        return f"{int(shown):#x}" in bed.desktop.run("xprop", "-root", "_NET_ACTIVE_WINDOW")
+    bed.desktop.until(wanted, "what the user has started does not get the keyboard")
+    bed.desktop.do("windowactivate", "--sync", number)
+    place(evil.agent, 4, 800, 400, 200, 200, BLUE, "once")
+    settle(bed, evil.agent, 4, "[work] once", (800, 400, 200, 200))
+    type_there("counts once")
+
+
+def late_copy(bed):
+    """A text that the user asked for does not come in the place of one that he has copied since."""
+    work, mail = bed.daemon(), bed.daemon(name="mail", label="blue", domain=9)
+    numbers = {}
+    for i, daemon in enumerate((work, mail)):
+        place(daemon.agent, 1, 50 + 300 * i, 100, 200, 200, GREEN, "late")
+        numbers[daemon] = settle(bed, daemon.agent, 1, f"[{daemon.name}] late", (50 + 300 * i, 100, 200, 200))
+
+    def copy(daemon):
+        bed.desktop.do("windowfocus", "--sync", numbers[daemon])
+        daemon.agent.expect("FOCUS", 1, type=9)
+        bed.desktop.do("key", "ctrl+shift+c")
+        daemon.agent.expect("CLIPBOARD_REQ", 1)
+    copy(work)
+    copy(mail)
+    mail.agent.send("CLIPBOARD_DATA", 1, b"wanted")
+    mail.await_said("6 bytes were copied")
+    work.agent.send("CLIPBOARD_DATA", 1, b"forged")
+    work.await_said("had changed")
+    with open(os.path.join(bed.clipboard, "qubes-clipboard.bin"), "rb") as f:
+        same("what was copied", f.read(), b"wanted")
+    # The next request is another matter.
+    copy(work)
+    work.agent.send("CLIPBOARD_DATA", 1, b"later")
+    work.await_said("5 bytes were copied")
+
+
 def deaf_agent(bed):
     """An agent that reads nothing: the daemon neither waits nor grows without end; another qube is as before."""
     deaf, good = bed.daemon(), bed.daemon(name="mail", label="blue", domain=9)
@@ -342,4 +452,4 @@ def rights(bed):
 
 
 CHECKS = [wrong_lengths, wrong_types, unknown_windows, wrong_values, wrong_images, extreme_values, rewritten_pages,
-          frame_stays, deaf_agent, flood, window_flood, transient_loop, random_messages, rights]
+          frame_stays, cover, keys_stay, late_copy, deaf_agent, flood, window_flood, transient_loop, random_messages, rights]

@@ -126,6 +126,12 @@ static void on_image_gone(void *view, struct window *window)
 	require(window->image.mapping != NULL);
 }
 
+static void on_area(void *view, struct window *window, struct rect *ret_area)
+{
+	require(!window->override_redirect && !window->docked);
+	*ret_area = ((struct notes *)view)->area;
+}
+
 static void on_work_area(void *view, uint32_t *ret_width, uint32_t *ret_height)
 {
 	(void)view;
@@ -158,6 +164,7 @@ static const struct view_ops ops = {
 	.cursor = on_cursor,
 	.damage = on_damage,
 	.image_gone = on_image_gone,
+	.area = on_area,
 	.work_area = on_work_area,
 	.clipboard = on_clipboard,
 	.warn = on_warn,
@@ -207,6 +214,7 @@ void notes_init(struct notes *notes)
 	struct gui_maps *maps = calloc(1, sizeof(*maps));
 
 	memset(notes, 0, sizeof(*notes));
+	notes->area = (struct rect){-32768, -32768, 65535, 65535};
 	require(maps != NULL);
 	maps->ops = &maps_ops;
 	maps->max_pages = 4096;

@@ -11,6 +11,7 @@ struct notes {
 	unsigned int windows;	/* that the view has */
 	unsigned int warnings, docks, damages, clipboards;
 	uint32_t state_set, state_unset;
+	struct rect area; /* where managed windows have to be: at first anywhere */
 	size_t queued;
 	int answer; /* of sending */
 };

@@ -106,7 +106,7 @@ static void ended(void *data, struct follow_qube *qube, int status, bool last)
 }
 
 static const struct follow_calls calls = {comes, goes, wants, start, ended, NULL, -1};
-static const struct follow_options options = {"test", dir, PAUSE, TRIES};
+static const struct follow_options options = {"test", dir, PAUSE, TRIES, 0};
 
 static const char *path_of(const char *name)
 {
@@ -315,6 +315,44 @@ static void test_no_more_tries_than_that(void **state)
 	assert_int_equal(sigwaitinfo(&pending, NULL), SIGTERM);
 }
 
+/* It goes on for ever, but more and more seldom, until one lasts. */
+static void test_longer_pauses(void **state)
+{
+	static const struct follow_options seldom = {"test", dir, PAUSE, 0, 6 * PAUSE};
+	static const int64_t pauses[] = {PAUSE, 2 * PAUSE, 4 * PAUSE, 6 * PAUSE, 6 * PAUSE};
+	int64_t at = 500;
+
+	(void)state;
+	follow_destroy(owner.follow);
+	assert_int_equal(follow_create(&owner.follow, &seldom, &calls, &owner), 0);
+	owner.exit_code = 3;
+	read_list("work label=blue domid=4\n");
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(*pauses); i++) {
+		due(at);
+		last_ends();
+		assert_int_equal(due(at), pauses[i]);
+		at += pauses[i];
+	}
+	assert_said("+work *work .work *work .work *work .work *work .work *work .work ");
+	/* That one lasts for longer than the longest pause. */
+	due(at);
+	at += 13 * PAUSE;
+	last_ends();
+	due(at);
+	last_ends();
+	assert_int_equal(due(at), PAUSE);
+	assert_said("*work .work *work .work ");
+	/* What has changed is tried at once, and as often as at first. */
+	at += PAUSE;
+	due(at);
+	last_ends();
+	follow_anew(owner.follow);
+	due(at);
+	last_ends();
+	assert_int_equal(due(at), PAUSE);
+	*said = '\0';
+}
+
 static void test_start_that_fails(void **state)
 {
 	(void)state;
@@ -408,6 +446,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failed_child_is_tried_again_after_a_pause,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_more_tries_than_that, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_longer_pauses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start_that_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unwilling_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_run_sees_each_list, setup, teardown),

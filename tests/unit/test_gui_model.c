@@ -131,6 +131,60 @@ static void test_configure(void **state)
 	notes_finish(&notes);
 }
 
+/* Whatever an agent says, the frame of its window is in sight; whatever the user does, it stays there. */
+static void test_in_sight(void **state)
+{
+	struct gui_configure body = {-100, -100, 1480, 1200, 0};
+	struct gui_hints hints = {.flags = GUI_HINT_POSITION};
+	struct rect moved = {-200, 900, 300, 200};
+	struct gui_map map = {0, 0};
+	struct notes notes;
+	struct window *window;
+
+	(void)state;
+	notes_init(&notes);
+	notes.area = (struct rect){3, 28, 994, 969};
+	/* Without a wish for a place the window manager looks for one, in its way. */
+	create(&notes, 1, -100, 2000, 1480, 500, false);
+	window = model_find(&notes.model, 1);
+	assert_int_equal(notes.sent[GUI_CONFIGURE], 1);
+	assert_memory_equal(&window->rect, &((struct rect){-100, 2000, 994, 500}), sizeof(moved));
+	assert_int_equal(model_user_placed(&notes.model, window), 0);
+	assert_int_equal(notes.sent[GUI_CONFIGURE], 2);
+	assert_memory_equal(&window->rect, &((struct rect){3, 497, 994, 500}), sizeof(moved));
+	assert_int_equal(model_user_placed(&notes.model, window), 0);
+	assert_int_equal(notes.sent[GUI_CONFIGURE], 2);
+	window->configure_pending = false;
+	assert_int_equal(tell(&notes, GUI_CONFIGURE, 1, &body, sizeof(body)), 0);
+	assert_memory_equal(&window->rect, &notes.area, sizeof(moved));
+	assert_int_equal(notes.sent[GUI_CONFIGURE], 3);
+	/* The user's place holds, also where the agent makes it smaller; it cannot grow out there. */
+	assert_int_equal(model_user_place(&notes.model, window, &moved), 0);
+	assert_memory_equal(&window->rect, &moved, sizeof(moved));
+	window->configure_pending = false;
+	body = (struct gui_configure){-200, 900, 250, 150, 0};
+	assert_int_equal(tell(&notes, GUI_CONFIGURE, 1, &body, sizeof(body)), 0);
+	assert_int_equal(window->rect.x, -200);
+	body.width = 600;
+	assert_int_equal(tell(&notes, GUI_CONFIGURE, 1, &body, sizeof(body)), 0);
+	assert_memory_equal(&window->rect, &((struct rect){3, 847, 600, 150}), sizeof(moved));
+	/* With a wish it is looked at before it is shown. */
+	assert_int_equal(tell(&notes, GUI_CREATE, 2, &(struct gui_create){-9, -9, 50, 50, 0, 0},
+			      sizeof(struct gui_create)),
+			 0);
+	assert_int_equal(tell(&notes, GUI_WINDOW_HINTS, 2, &hints, sizeof(hints)), 0);
+	assert_int_equal(tell(&notes, GUI_MAP, 2, &map, sizeof(map)), 0);
+	assert_memory_equal(&model_find(&notes.model, 2)->rect, &((struct rect){3, 28, 50, 50}),
+			    sizeof(moved));
+	/* A popup that grows too large becomes a window, for which the same holds. */
+	create(&notes, 3, 10, 10, 500, 500, true);
+	body = (struct gui_configure){-50, -50, 1100, 1100, 0};
+	assert_int_equal(tell(&notes, GUI_CONFIGURE, 3, &body, sizeof(body)), 0);
+	assert_false(model_find(&notes.model, 3)->override_redirect);
+	assert_memory_equal(&model_find(&notes.model, 3)->rect, &notes.area, sizeof(moved));
+	notes_finish(&notes);
+}
+
 static void test_popup_area(void **state)
 {
 	struct notes notes;
@@ -460,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_rectangles),
 		cmocka_unit_test(test_configure),
+		cmocka_unit_test(test_in_sight),
 		cmocka_unit_test(test_popup_area),
 		cmocka_unit_test(test_tray),
 		cmocka_unit_test(test_events),

@@ -181,7 +181,7 @@ static void test_disposables_are_limited(void **state)
 		sh("rm -f starts holds; for i in $(seq 32); do (work @dispvm test.Hold </dev/null >>holds) & done\n"
 		   "while [ \"$(cat holds | wc -l)\" != 32 ]; do sleep 0.1; done\n"
 		   "work @dispvm test.Disp 2>/dev/null </dev/null; echo $?; : >enough; wait\n"
-		   "while [ $(grep -c finish starts) != 32 ]; do sleep 0.1; done; grep -c disposable starts"),
+		   "while [ $(grep -c 'finish disp7' starts) != 32 ]; do sleep 0.1; done; grep -c disposable starts"),
 		0);
 	assert_string_equal(out, "126\n32\n");
 }
