@@ -28,7 +28,8 @@ all: gui
 # The daemon. Its parts without GTK (the model) are also built for unit tests and fuzzing, by their "// links:".
 GUI_DAEMON_SRCS := $(sort $(wildcard gui/daemon/*.c))
 GUI_DAEMON_OBJS := $(GUI_DAEMON_SRCS:%=$(O)/gui/obj/%.o)
-GUI_DAEMON_POLICY := $(patsubst %,$(O)/gui/obj/%.o,$(sort $(wildcard qrexec/policy/*.c)))
+GUI_DAEMON_SHARED := $(sort $(wildcard qrexec/policy/*.c)) qrexec/lib/characters.c
+GUI_DAEMON_POLICY := $(GUI_DAEMON_SHARED:%=$(O)/gui/obj/%.o)
 GUI_DAEMON_PACKAGES := gtk+-3.0 libnotify libconfig libseccomp x11 xext xi
 GUI_DAEMON_CFLAGS := $(shell pkg-config --cflags $(GUI_DAEMON_PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g') \
 	-Wno-deprecated-declarations
@@ -44,7 +45,7 @@ gui: $(O)/gui/gui-daemon
 
 # The same daemon with the sanitizers, which the windows stage runs.
 $(O)/unit/obj/gui/daemon/%.o: EXTRA_CFLAGS := $(GUI_DAEMON_CFLAGS)
-$(O)/unit/gui/gui-daemon: $(patsubst %,$(O)/unit/obj/%.o,$(GUI_COMMON_SRCS) $(GUI_DAEMON_SRCS) $(sort $(wildcard qrexec/policy/*.c))) $(VCHAN_LIB)
+$(O)/unit/gui/gui-daemon: $(patsubst %,$(O)/unit/obj/%.o,$(GUI_COMMON_SRCS) $(GUI_DAEMON_SRCS) $(GUI_DAEMON_SHARED)) $(VCHAN_LIB)
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(GUI_LIBS) $(GUI_DAEMON_LIBS)

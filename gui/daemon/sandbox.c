@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,14 +78,13 @@ static const int allowed[] = {
 	SCMP_SYS(inotify_init1),
 	SCMP_SYS(inotify_add_watch),
 	SCMP_SYS(inotify_rm_watch),
-	/* memory; mmap and mprotect have rules of their own */
+	/* memory; mmap, mprotect and shmat have rules of their own */
 	SCMP_SYS(brk),
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
 	SCMP_SYS(msync),
 	SCMP_SYS(shmget),
-	SCMP_SYS(shmat),
 	SCMP_SYS(shmdt),
 	SCMP_SYS(shmctl),
 	/* threads, time, signals, itself */
@@ -145,6 +145,9 @@ static int allow_with_arguments(scmp_filter_ctx filter)
 	rc = rc ? rc
 		: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	rc = rc ? rc
+		: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(shmat), 1,
+				   SCMP_A2(SCMP_CMP_MASKED_EQ, SHM_EXEC, 0));
 	/* Threads, not processes. */
 	rc = rc ? rc
 		: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

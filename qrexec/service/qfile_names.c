@@ -5,55 +5,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* Decodes one character of UTF-8: shortest form only, no surrogates. Its length, or 0. */
-static size_t decode(const unsigned char *text, uint32_t *ret_character)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = *text < 0x80 ? 1 : *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : 2;
-	uint32_t c = length == 1 ? *text : *text & (0x7fu >> length);
-
-	if (*text >= 0xf8 || (*text >= 0x80 && *text < 0xc0))
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (text[i] & 0x3f);
-	}
-	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret_character = c;
-	return length;
-}
-
-/* What shows nothing, changes how its neighbours look, or has no agreed look: a name could pretend to be another one. */
-static bool is_deceptive(uint32_t c)
-{
-	static const uint32_t ranges[][2] = {
-		{0, 0x1f},	  {0x7f, 0xa0},	      {0xad, 0xad},	   {0x034f, 0x034f},
-		{0x061c, 0x061c}, {0x115f, 0x1160},   {0x1680, 0x1680},	   {0x17b4, 0x17b5},
-		{0x180b, 0x180f}, {0x2000, 0x200f},   {0x2028, 0x202f},	   {0x205f, 0x206f},
-		{0x2800, 0x2800}, {0x3000, 0x3000},   {0x3164, 0x3164},	   {0xe000, 0xf8ff},
-		{0xfdd0, 0xfdef}, {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},	   {0xffa0, 0xffa0},
-		{0xfff0, 0xffff}, {0x1d173, 0x1d17a}, {0xe0000, 0x10ffff},
-	};
-
-	if ((c & 0xfffe) == 0xfffe)
-		return true;
-	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-		if (c >= ranges[i][0] && c <= ranges[i][1])
-			return true;
-	return false;
-}
+#include "../lib/characters.h"
 
 static bool is_readable(const char *name)
 {
-	const unsigned char *at = (const unsigned char *)name;
+	const char *at = name;
 	uint32_t c = 0;
 
 	while (*at) {
-		size_t length = decode(at, &c);
+		size_t length = character_decode(at, strlen(at), &c);
 
-		if (!length || is_deceptive(c))
+		if (!length || character_deceptive(c))
 			return false;
 		at += length;
 	}

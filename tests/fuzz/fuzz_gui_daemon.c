@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz target: the stream of an agent, through the checks of headers into the daemon's window model. The first byte
 // is the agent's minor version, the second chooses settings; then come messages, between which the user acts.
-// links: gui/daemon/model.c gui/daemon/messages.c gui/daemon/text.c gui/common/protocol.c gui/common/grant.c
+// links: gui/daemon/model.c gui/daemon/messages.c gui/daemon/text.c qrexec/lib/characters.c gui/common/protocol.c gui/common/grant.c
 // links: gui/common/grant_local.c gui/common/map_local.c gui/common/grant_xen.c vchan/uri.c tests/unit/gui_notes.c
 // libs: -lxengnttab
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz target: the unpacker of files from a hostile qube. The first byte says how the stream is cut in pieces. Nothing may appear
 // outside its directory, nothing in it unless all went well, and what appears has no special kind or mode.
-// links: qrexec/service/qfile_unpack.c qrexec/service/qfile_names.c qrexec/service/qfile_tree.c qrexec/lib/crc32.c
+// links: qrexec/service/qfile_unpack.c qrexec/service/qfile_names.c qrexec/lib/characters.c qrexec/service/qfile_tree.c qrexec/lib/crc32.c
 // links: qrexec/lib/pieces.c
 #define _GNU_SOURCE
 #include <dirent.h>

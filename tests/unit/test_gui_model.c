@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The GUI daemon without a display: the window model against a view that takes notes, settings, the clipboard.
-// links: gui/daemon/model.c gui/daemon/messages.c gui/daemon/text.c gui/daemon/config.c gui/daemon/clipboard.c
+// links: gui/daemon/model.c gui/daemon/messages.c gui/daemon/text.c qrexec/lib/characters.c gui/daemon/config.c gui/daemon/clipboard.c
 // links: gui/common/protocol.c gui/common/label.c gui/common/grant.c gui/common/grant_local.c gui/common/map_local.c
 // links: gui/common/grant_xen.c vchan/uri.c tests/unit/gui_notes.c
 // links: qrexec/policy/eval.c qrexec/policy/load.c qrexec/policy/parse.c qrexec/policy/tokens.c qrexec/policy/world.c
@@ -45,6 +45,8 @@ static void test_texts(void **state)
 	clean("\xc0\xaf\xe0\x80\xaf", 5, true, "_____");	   /* overlong */
 	clean("\xed\xa0\x80\xf4\x90\x80\x80", 7, true, "_______"); /* surrogate, beyond Unicode */
 	clean("\xe2\x80\xae\xe2\x80\x8b\xef\xbb\xbf", 9, true, "___"); /* direction, invisible */
+	/* A mark of direction, a letter without a shape, an empty pattern of Braille. */
+	clean("\xd8\x9c\xe3\x85\xa4\xe2\xa0\x80", 8, true, "___");
 	clean("\xf0\x9f\x98\x80", 4, true, "\xf0\x9f\x98\x80");
 	text_clean(small, sizeof(small), "\xc3\xa4\xc3\xa4", 4, true);
 	assert_string_equal(small, "\xc3\xa4"); /* not half a character */

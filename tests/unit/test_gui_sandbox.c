@@ -2,6 +2,7 @@
 // What is left of a process's rights behind the GUI daemon's sandbox: each try in a child of its own.
 // links: gui/daemon/sandbox.c
 // libs: -lseccomp
+#define _GNU_SOURCE
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -72,6 +74,28 @@ static int plain_memory(void)
 		       : 0;
 }
 
+static int attach(int flags)
+{
+	int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0700);
+	void *at = id < 0 ? (void *)-1 : shmat(id, NULL, flags);
+	int error = errno;
+
+	if (id >= 0)
+		shmctl(id, IPC_RMID, NULL);
+	errno = error;
+	return at == (void *)-1 ? -1 : 0;
+}
+
+static int executable_segment(void)
+{
+	return attach(SHM_EXEC);
+}
+
+static int plain_segment(void)
+{
+	return attach(0);
+}
+
 static int trace(void)
 {
 	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -119,6 +143,7 @@ static void test_forbidden(void **state)
 	assert_int_equal(try_in_sandbox(make_unix_socket), EPERM);
 	assert_int_equal(try_in_sandbox(make_process), EPERM);
 	assert_int_equal(try_in_sandbox(executable_memory), EPERM);
+	assert_int_equal(try_in_sandbox(executable_segment), EPERM);
 	assert_int_equal(try_in_sandbox(trace), EPERM);
 	assert_int_equal(try_in_sandbox(kill_parent), EPERM);
 	assert_int_equal(try_in_sandbox(change_name), EPERM);
@@ -130,6 +155,7 @@ static void test_allowed(void **state)
 	(void)state;
 	assert_int_equal(try_in_sandbox(open_reading), 0);
 	assert_int_equal(try_in_sandbox(plain_memory), 0);
+	assert_int_equal(try_in_sandbox(plain_segment), 0);
 }
 
 int main(void)

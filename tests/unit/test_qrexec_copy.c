@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // qvm-copy and qvm-move end to end, what a hostile sender can do, and the checksum.
-// links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/crc32.c qrexec/service/qfile_names.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/crc32.c qrexec/lib/characters.c qrexec/service/qfile_names.c
 // libs: -lz
 #include "qrexec_fixture.h"
 
