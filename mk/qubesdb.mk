@@ -3,7 +3,7 @@
 
 QUBESDB_SONAME := libqubesdb.so
 QUBESDB_DAEMON_SRCS := qubesdb/tool/qubesdb_daemon.c qubesdb/base.c qubesdb/client.c qubesdb/link.c qubesdb/store.c \
-	qubesdb/stream.c qrexec/lib/socket.c qrexec/lib/rate.c qubesdb/wire.c
+	qubesdb/stream.c qrexec/lib/endpoint.c qrexec/lib/socket.c qrexec/lib/rate.c qubesdb/wire.c
 QUBESDB_LIB_SRCS := qubesdb/library.c qrexec/lib/socket.c qubesdb/wire.c
 QUBESDB_SRCS := $(sort $(QUBESDB_DAEMON_SRCS) $(QUBESDB_LIB_SRCS) qubesdb/tool/qubesdb_cmd.c)
 QUBESDB_CFLAGS := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(WARNINGS)

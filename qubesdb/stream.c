@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Messages of QubesDB over a vchan or a Unix socket.
 #define _GNU_SOURCE
+#include "../qrexec/lib/endpoint.h"
 #include "stream.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 void stream_init(struct stream *stream, libvchan_t *vchan, int fd)
@@ -27,43 +27,11 @@ void stream_finish(struct stream *stream)
 	*stream = (struct stream){.fd = -1};
 }
 
-/* >0, or -EAGAIN, or -EPIPE. */
-static ssize_t raw_read(struct stream *stream, void *data, size_t size)
-{
-	ssize_t n;
-
-	if (stream->vchan) {
-		n = libvchan_read(stream->vchan, data, size);
-		return n > 0 ? n : n == 0 ? -EAGAIN : -EPIPE;
-	}
-	if (stream->fd < 0)
-		return -EAGAIN;
-	do
-		n = recv(stream->fd, data, size, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n > 0 ? n : n < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-}
-
-static ssize_t raw_write(struct stream *stream, const void *data, size_t size)
-{
-	ssize_t n;
-
-	if (stream->vchan) {
-		n = libvchan_write(stream->vchan, data, size);
-		return n > 0 ? n : n == 0 ? -EAGAIN : -EPIPE;
-	}
-	if (stream->fd < 0)
-		return -EAGAIN;
-	do
-		n = send(stream->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n > 0 ? n : n < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-}
-
 int stream_flush(struct stream *stream)
 {
 	while (stream->out_length) {
-		ssize_t n = raw_write(stream, stream->out + stream->out_start, stream->out_length);
+		ssize_t n = endpoint_write(stream->vchan, stream->fd,
+					   stream->out + stream->out_start, stream->out_length);
 
 		if (n < 0)
 			return n == -EAGAIN ? 0 : (int)n;
@@ -154,8 +122,8 @@ size_t stream_feed(struct stream *stream, const uint8_t *data, size_t size)
 static int fill(struct stream *stream, size_t wanted)
 {
 	while (stream->in_length < wanted) {
-		ssize_t n = raw_read(stream, stream->in + stream->in_length,
-				     wanted - stream->in_length);
+		ssize_t n = endpoint_read(stream->vchan, stream->fd, stream->in + stream->in_length,
+					  wanted - stream->in_length);
 
 		if (n < 0)
 			return (int)n;

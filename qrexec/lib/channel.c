@@ -2,13 +2,13 @@
 // Messages over a vchan or a Unix socket, and how both are set up.
 #define _GNU_SOURCE
 #include "channel.h"
+#include "endpoint.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,42 +39,14 @@ void channel_finish(struct channel *channel)
 	*channel = (struct channel){.fd = -1};
 }
 
-/* >0, or -EAGAIN, or -EPIPE. */
-static ssize_t raw_read(struct channel *channel, void *data, size_t size)
-{
-	ssize_t n;
-
-	if (channel->vchan) {
-		n = libvchan_read(channel->vchan, data, size);
-		return n > 0 ? n : n == 0 ? -EAGAIN : -EPIPE;
-	}
-	do
-		n = recv(channel->fd, data, size, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n > 0 ? n : n < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-}
-
-static ssize_t raw_write(struct channel *channel, const void *data, size_t size)
-{
-	ssize_t n;
-
-	if (channel->vchan) {
-		n = libvchan_write(channel->vchan, data, size);
-		return n > 0 ? n : n == 0 ? -EAGAIN : -EPIPE;
-	}
-	do
-		n = send(channel->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n > 0 ? n : n < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-}
-
 int channel_flush(struct channel *channel)
 {
 	size_t done = 0;
 	ssize_t n = 1;
 
 	while (done < channel->out_length && n > 0) {
-		n = raw_write(channel, channel->out + done, channel->out_length - done);
+		n = endpoint_write(channel->vchan, channel->fd, channel->out + done,
+				   channel->out_length - done);
 		if (n > 0)
 			done += (size_t)n;
 	}
@@ -149,8 +121,9 @@ static int fill(struct channel *channel, size_t wanted)
 	if (wanted > channel->in_room && !set_in_room(channel, wanted))
 		return -ENOMEM;
 	while (channel->in_length < wanted) {
-		ssize_t n = raw_read(channel, channel->in + channel->in_length,
-				     wanted - channel->in_length);
+		ssize_t n = endpoint_read(channel->vchan, channel->fd,
+					  channel->in + channel->in_length,
+					  wanted - channel->in_length);
 
 		if (n < 0)
 			return (int)n;

@@ -129,9 +129,32 @@ void link_consume(struct link *link, size_t size)
 	libvchan_consume(link->vchan, size);
 }
 
+/* Whether a whole header is there, without taking it. */
+static bool peek_header(struct link *link, struct wire_header *ret_header)
+{
+	struct libvchan_piece pieces[2];
+
+	if (libvchan_data_ready(link->vchan) < (int)HEADER ||
+	    libvchan_peek(link->vchan, pieces, HEADER, HEADER) < (int)HEADER)
+		return false;
+	pieces_get(pieces, ret_header, HEADER);
+	return true;
+}
+
 bool link_ready(struct link *link)
 {
-	return link->ended || libvchan_data_ready(link->vchan) > 0 ||
+	struct wire_header untrusted_header;
+
+	/* What the service says on its standard error is no answer: it is passed on, and what comes behind it counts. */
+	while (!link->ended && !link->body_left && peek_header(link, &untrusted_header)) {
+		if (untrusted_header.type != WIRE_STDERR ||
+		    untrusted_header.length > wire_chunk_max(link->version))
+			return true;
+		libvchan_consume(link->vchan, HEADER);
+		if (skip_body(link, untrusted_header.length, link->err))
+			return true;
+	}
+	return link->ended || (link->body_left && libvchan_data_ready(link->vchan) > 0) ||
 	       libvchan_is_open(link->vchan) == VCHAN_DISCONNECTED;
 }
 

@@ -2,7 +2,7 @@
 // Fuzz target: what a qube sends to its daemon on the control channel, up to the decision of a policy. Whatever it sends, the daemon stays
 // within its tables, and answers each request with an ident of that request.
 // links: tests/fuzz/fake_vchan.c qrexec/daemon/calls.c qrexec/daemon/ports.c qrexec/daemon/helper.c qrexec/daemon/question.c
-// links: qrexec/daemon/judge.c qrexec/lib/channel.c qrexec/lib/socket.c qrexec/lib/wire.c qrexec/policy/eval.c qrexec/policy/load.c
+// links: qrexec/daemon/judge.c qrexec/lib/channel.c qrexec/lib/endpoint.c qrexec/lib/rate.c qrexec/lib/socket.c qrexec/lib/wire.c qrexec/policy/eval.c qrexec/policy/load.c
 // links: qrexec/policy/parse.c qrexec/policy/tokens.c qrexec/policy/world.c
 #define _GNU_SOURCE
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz target: data channels of calls, both ends, behind descriptors and directly. The first byte says which, and how much comes at a time.
-// links: tests/fuzz/fake_vchan.c qrexec/lib/stream.c qrexec/lib/link.c qrexec/lib/pieces.c qrexec/lib/wire.c
-// links: qrexec/lib/channel.c
+// links: tests/fuzz/fake_vchan.c qrexec/lib/stream.c qrexec/lib/link.c qrexec/lib/terminal.c qrexec/lib/pieces.c qrexec/lib/wire.c
+// links: qrexec/lib/channel.c qrexec/lib/endpoint.c
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

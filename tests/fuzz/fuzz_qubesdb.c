@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz target: what the daemon makes of a hostile peer and of programs. The input is a byte of flags, then pieces: a
 // byte that says whose they are and how long, and as many bytes. After each the books have to be right.
-// links: qubesdb/base.c qubesdb/client.c qubesdb/link.c qubesdb/store.c qubesdb/stream.c qubesdb/wire.c
+// links: qubesdb/base.c qubesdb/client.c qubesdb/link.c qubesdb/store.c qubesdb/stream.c qrexec/lib/endpoint.c qubesdb/wire.c
 // links: vchan/libvchan.c vchan/local.c vchan/pace.c vchan/rendezvous.c vchan/shm.c vchan/uri.c vchan/xen.c
 // links: vchan/xen_dev.c vchan/xs.c vchan/end.c
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Many calls at once, floods, slow readers, calls that are never finished: daemon and agent keep to fixed numbers of
 // descriptors and to fixed memory, and go on with everybody else.
-// links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/call.c qrexec/lib/channel.c qrexec/lib/wire.c qrexec/lib/link.c
+// links: tests/unit/qrexec_fixture.c tests/unit/shell.c qrexec/lib/call.c qrexec/lib/channel.c qrexec/lib/endpoint.c qrexec/lib/wire.c qrexec/lib/link.c
 // links: qrexec/lib/socket.c qrexec/lib/terminal.c qrexec/lib/rate.c
 // links: qrexec/lib/pieces.c qrexec/lib/stream.c vchan/libvchan.c vchan/pace.c vchan/shm.c vchan/uri.c vchan/local.c
 // links: vchan/rendezvous.c vchan/xen.c vchan/xen_dev.c vchan/xs.c vchan/end.c

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // QubesDB without a transport: paths, quotas, and what a daemon makes of the messages of its peer and of programs.
-// links: qubesdb/base.c qubesdb/client.c qubesdb/link.c qubesdb/store.c qubesdb/stream.c qubesdb/wire.c
+// links: qubesdb/base.c qubesdb/client.c qubesdb/link.c qubesdb/store.c qubesdb/stream.c qrexec/lib/endpoint.c qubesdb/wire.c
 // links: vchan/libvchan.c vchan/local.c vchan/pace.c vchan/rendezvous.c vchan/shm.c vchan/uri.c vchan/xen.c
 // links: vchan/xen_dev.c vchan/xs.c vchan/end.c
 #include <stdarg.h>
