@@ -326,11 +326,18 @@ static bool user_expects(struct view *view)
  */
 static bool may_take_keyboard(struct view *view)
 {
+	XWindowAttributes attributes = {.map_state = IsUnmapped};
 	long active = 0;
 	GdkWindow *own;
 
 	if (view->model->has_focus ||
 	    !get_longs(view, view->root, "_NET_ACTIVE_WINDOW", XA_WINDOW, 1, &active) || !active)
+		return true;
+	/* Window managers may name one that has gone. */
+	gdk_x11_display_error_trap_push(view->display);
+	XGetWindowAttributes(view->x, (Window)active, &attributes);
+	gdk_x11_display_error_trap_pop_ignored(view->display);
+	if (attributes.map_state != IsViewable)
 		return true;
 	own = gdk_x11_window_lookup_for_display(view->display, (Window)active);
 	return (own && g_hash_table_contains(view->by_outer, own)) || user_rests(view);
